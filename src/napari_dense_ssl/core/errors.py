@@ -1,0 +1,55 @@
+"""The errors that a user can cause or cure; each message says what came, what was expected, what to do.
+
+The command line answers any :class:`DenseSSLError` with its one sentence and exit status 2, the docks
+with a napari notification; anything else is a bug and keeps its traceback.
+"""
+
+
+class DenseSSLError(Exception):
+    """Base of all errors that are answered with a message in place of a traceback."""
+
+
+class VolumeError(DenseSSLError):
+    """A volume cannot be opened or read: no such path, unknown format, wrong axes, wrong dtype."""
+
+
+class DatasetChoiceError(VolumeError):
+    """A container holds several datasets and none was named.
+
+    Attributes
+    ----------
+    datasets : tuple of str
+        The names to choose from.
+    """
+
+    def __init__(self, message: str, datasets: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.datasets = datasets
+
+
+class RegionError(DenseSSLError):
+    """A region is malformed, empty, outside the volume, or smaller than what has to fit into it."""
+
+
+class SettingsError(DenseSSLError):
+    """A setting is unknown or out of its limits, or two settings contradict each other."""
+
+
+class RunError(DenseSSLError):
+    """A run folder is missing, of another version, incomplete, or was tampered with."""
+
+
+class OutputError(DenseSSLError):
+    """An output cannot be written: it exists, is the input, lies in a read-only place, the disk is full."""
+
+
+class DeviceError(DenseSSLError):
+    """A device or precision was asked for that this machine does not have."""
+
+
+class DeviceMemoryError(DeviceError):
+    """The device ran out of memory and every automatic retreat was tried."""
+
+
+class ScoreError(DenseSSLError):
+    """A prediction and a truth cannot be compared: other shape, no labelled pixel in common."""
