@@ -1,0 +1,140 @@
+"""Batches of crops: drawn from the pool of blocks, normalised, ready a step ahead of their use."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from napari_dense_ssl.core.geometry import Box
+from napari_dense_ssl.sampling.blocks import Block, BlockPool, BlockSource
+from napari_dense_ssl.sampling.settings import SamplerSettings
+from napari_dense_ssl.volume import Intensity, Volume
+
+
+@dataclass(frozen=True)
+class CropBatch:
+    """Clean windows, and where in each of them the student's view lies.
+
+    Attributes
+    ----------
+    windows : ndarray, shape (B, N, R, R), float32
+        Normalised; N is 1, or 5 with two context slices on either side (the middle one is number 2);
+        R is the crop plus the largest view shift.
+    offsets : ndarray, shape (B, 2), int
+        Upper left corner of the view in its window, px.
+    symmetries : ndarray, shape (B,), int
+        Index into :meth:`napari_dense_ssl.core.geometry.Symmetry.all`.
+    boxes : tuple of Box
+        Where the windows' middle slices lie in the volume.
+    """
+
+    windows: np.ndarray[Any, np.dtype[np.float32]]
+    offsets: np.ndarray[Any, np.dtype[np.int64]]
+    symmetries: np.ndarray[Any, np.dtype[np.int64]]
+    boxes: tuple[Box, ...]
+
+    @property
+    def middle(self) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """The windows' own slices, shape (B, 1, R, R)."""
+        half = self.windows.shape[1] // 2
+        return self.windows[:, half : half + 1]
+
+
+class CropSampler:
+    """Gives the batch of any step; to be asked for steps in order, and closed.
+
+    Parameters
+    ----------
+    volume : Volume
+        Where crops come from.
+    region : Box
+        Which part of it.
+    intensity : Intensity
+        What windows are normalised with.
+    settings : SamplerSettings
+        Sizes.
+    context : int
+        Slices on either side, 0 or 2.
+    seed : int
+        The same seed gives the same batches.
+    rank, world : int
+        This process among those that share a batch.
+
+    Raises
+    ------
+    RegionError
+        If the region is smaller than a crop, or has too few slices for the context.
+    """
+
+    def __init__(
+        self,
+        volume: Volume,
+        region: Box,
+        intensity: Intensity,
+        settings: SamplerSettings,
+        *,
+        context: int = 0,
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        source = BlockSource(volume, region, settings, context, seed)
+        self._pool = BlockPool(source, settings, volume.dtype.itemsize, 2 * context + 1)
+        self._settings, self._intensity, self._context, self._seed = settings, intensity, context, seed
+        self._share = range(rank, settings.batch, world)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dense-ssl-crops")
+        self._next: tuple[int, Future[CropBatch]] | None = None
+
+    def batch(self, step: int) -> CropBatch:
+        """Return the batch of a step; the next step's is made meanwhile in a thread of its own."""
+        if self._next is not None and self._next[0] == step:
+            result = self._next[1].result()
+        else:
+            result = self._thread.submit(self._draw, step).result()
+        self._next = (step + 1, self._thread.submit(self._draw, step + 1))
+        return result
+
+    def close(self) -> None:
+        """Stop the threads; blocks until the reads in flight are over."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _draw(self, step: int) -> CropBatch:
+        settings = self._settings
+        blocks = self._pool.blocks(step)
+        rng = np.random.default_rng((self._seed, 1, step))
+        # Every rank draws the whole batch's places and keeps its share of them.
+        order = np.concatenate(
+            [rng.permutation(len(blocks)) for _ in range(-(-settings.batch // len(blocks)))]
+        )
+        places = rng.random((settings.batch, 3))
+        offsets = rng.integers(0, settings.view_shift + 1, (settings.batch, 2))
+        symmetries = rng.integers(0, 8 if settings.symmetries else 1, settings.batch)
+        windows, boxes = zip(*(self._cut(blocks[order[i]], places[i]) for i in self._share), strict=True)
+        mine = list(self._share)
+        return CropBatch(np.stack(windows), offsets[mine], symmetries[mine], boxes)
+
+    def _cut(
+        self, block: Block, place: np.ndarray[Any, Any]
+    ) -> tuple[np.ndarray[Any, np.dtype[np.float32]], Box]:
+        """Cut a window at a relative place (each in [0, 1)) out of a block."""
+        context, edge = self._context, self._settings.window
+        shape = block.voxels.shape
+        room = (shape[0] - 2 * context, shape[1] - edge + 1, shape[2] - edge + 1)
+        z, y, x = (int(share * free) for share, free in zip(place, room, strict=True))
+        voxels = block.voxels[z : z + 2 * context + 1, y : y + edge, x : x + edge]
+        a, b, c = block.box.start
+        box = Box((a + z + context, b + y, c + x), (a + z + context + 1, b + y + edge, c + x + edge))
+        return self._intensity.normalise(voxels), box

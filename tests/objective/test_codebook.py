@@ -1,0 +1,41 @@
+import numpy as np
+import torch
+
+from napari_dense_ssl.objective.codebook import Codebook, fit_codebook
+
+
+def test_each_pixel_gets_the_nearest_standardised_centre() -> None:
+    generator = torch.Generator().manual_seed(0)
+    book = Codebook(
+        torch.tensor([1.0, -2.0, 0.5]),
+        torch.tensor([2.0, 0.1, 1.0]),
+        torch.randn(6, 3, generator=generator),
+    )
+    features = torch.randn(2, 3, 5, 4, generator=generator)
+    standard = (features - book.mean[:, None, None]) / book.std[:, None, None]
+    pixels = standard.movedim(1, -1).reshape(-1, 3)  # (B, D, Y, X) -> (B Y X, D)
+    expected = torch.cdist(pixels, book.centres).argmin(dim=1).reshape(2, 5, 4)
+    assert torch.equal(book.assign(features), expected)
+
+
+def test_well_separated_clusters_are_found_whatever_their_units() -> None:
+    rng = np.random.default_rng(1)
+    truth = rng.integers(0, 4, 4000)
+    corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]) * [1000.0, 0.01]
+    samples = (corners[truth] + rng.normal(size=(4000, 2)) * [20.0, 0.0002]).astype(np.float32)
+    book = fit_codebook(samples, 4, seed=0)
+    codes = book.assign(torch.from_numpy(samples).T[None, :, :, None])[0, :, 0].numpy()
+    for code in range(4):
+        assert len(np.unique(truth[codes == code])) == 1
+
+
+def test_the_same_seed_gives_the_same_centres() -> None:
+    samples = np.random.default_rng(2).normal(size=(2000, 3)).astype(np.float32)
+    a, b = (fit_codebook(samples, 5, seed=3) for _ in range(2))
+    assert torch.equal(a.centres, b.centres)
+
+
+def test_constant_features_do_not_divide_by_zero() -> None:
+    samples = np.ones((100, 2), dtype=np.float32)
+    samples[:, 1] = np.arange(100)
+    assert bool(fit_codebook(samples, 3, seed=0).centres.isfinite().all())
