@@ -1,0 +1,106 @@
+"""Training from a volume on disk against the same steps on tensors already in memory.
+
+    python benchmarks/training.py [--volume PATH] [--steps 30] [--rounds 3] [--check]
+
+Both sides take the same optimiser steps of the same networks in turn (A B A B ...), the one fed by the
+sampler with its reading threads, the other by one batch drawn beforehand. Prints the ratio of samples/s,
+the median over the rounds; the aim is .9. With --check, a ratio below the aim ends with status 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from napari_dense_ssl.core.geometry import Box
+from napari_dense_ssl.engine import TrainSettings
+from napari_dense_ssl.engine.masked_clusters import MaskedClusters
+from napari_dense_ssl.engine.networks import Networks
+from napari_dense_ssl.model import choose_device
+from napari_dense_ssl.model.device import use_threads
+from napari_dense_ssl.sampling.crops import CropBatch, CropSampler
+from napari_dense_ssl.volume import open_volume, write_volume
+
+AIM = 0.9
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--volume", help="default: the synthetic sample, written to OME-Zarr first")
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = options.volume
+        if path is None:
+            sample = open_volume("sample:em")
+            path = str(Path(folder) / "sample.zarr")
+            write_volume(path, sample.data, sample.voxel_size)
+        ratio = measure(path, options.steps, options.rounds, options.device)
+    print(json.dumps({"ratio": round(ratio, 3), "aim": AIM}))
+    if options.check and ratio < AIM:
+        sys.exit(1)
+
+
+def measure(path: str, steps: int, rounds: int, device_name: str) -> float:
+    settings = TrainSettings(device=device_name)  # type: ignore[arg-type]
+    volume = open_volume(path)
+    region = Box.whole(volume.shape)
+    intensity = volume.intensity()
+    use_threads()
+    networks = Networks(settings, choose_device(settings.device))
+
+    def sampler(seed: int) -> CropSampler:
+        return CropSampler(volume, region, intensity, settings.sampler, seed=seed)
+
+    pretext = MaskedClusters(settings, networks, sampler)
+    for _ in pretext.prepare(0.0):
+        pass
+
+    def run(batch: CropBatch, step: int) -> None:
+        networks.begin_step(1e-4)
+        loss, _ = pretext.losses(batch, step, slice(0, len(batch.windows)))
+        networks.backward(loss, last=True)
+        networks.end_step()
+        loss.item()  # wait for the device, on both sides alike
+
+    ratios = []
+    with sampler(0) as source:
+        fixed = source.batch(0)
+        rng = np.random.default_rng(0)
+        windows = rng.normal(size=fixed.windows.shape).astype(np.float32)
+        memory = CropBatch(windows, fixed.offsets, fixed.symmetries, fixed.boxes)
+        run(fixed, 0)  # warm up
+        position = 1
+        for round_ in range(rounds):
+            start = time.perf_counter()
+            for _ in range(steps):
+                run(source.batch(position), position)
+                position += 1
+            fed = time.perf_counter() - start
+            start = time.perf_counter()
+            for step in range(steps):
+                run(memory, step)
+            bare = time.perf_counter() - start
+            samples = steps * settings.sampler.batch
+            print(
+                f"round {round_}: from the volume {samples / fed:.2f} samples/s, "
+                f"from memory {samples / bare:.2f} samples/s, ratio {bare / fed:.3f}"
+            )
+            ratios.append(bare / fed)
+    return statistics.median(ratios)
+
+
+if __name__ == "__main__":
+    main()

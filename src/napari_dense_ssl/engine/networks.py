@@ -1,0 +1,158 @@
+"""The networks in training: student, optimiser, average, on their device through Lightning Fabric."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from napari_dense_ssl.core.errors import RunError
+from napari_dense_ssl.engine.settings import TrainSettings
+from napari_dense_ssl.model import DenseEncoder, Device
+from napari_dense_ssl.model.averaging import ema_teacher
+from napari_dense_ssl.model.student import Student
+from napari_dense_ssl.objective.codebook import Codebook
+
+
+class Networks:
+    """Student and EMA teacher with their optimiser.
+
+    Parameters
+    ----------
+    settings : TrainSettings
+        Network, optimiser, seed, number of devices.
+    device : Device
+        Where and how precisely.
+
+    Attributes
+    ----------
+    student : Module
+        Wrapped by Fabric; call it, and look inside through :attr:`encoder`.
+    device : Device
+    rank, world : int
+        This process among those that train together.
+    """
+
+    def __init__(self, settings: TrainSettings, device: Device) -> None:
+        self.device = device
+        self._fabric = Fabric(
+            accelerator=device.kind,
+            devices=settings.devices,
+            num_nodes=settings.nodes,
+            precision=device.fabric_precision,
+        )
+        self._fabric.launch()
+        self.rank, self.world = self._fabric.global_rank, self._fabric.world_size
+        with torch.random.fork_rng():  # the window's own random numbers are not ours to change
+            torch.manual_seed(settings.seed)
+            student = Student(settings.encoder, settings.classes, settings.context)
+        student = student.to(memory_format=torch.channels_last)
+        decayed = [p for p in student.parameters() if p.ndim > 1]
+        others = [p for p in student.parameters() if p.ndim <= 1]
+        rate = settings.optimiser.learning_rate
+        self._optimiser = torch.optim.AdamW(
+            [
+                {"params": decayed, "weight_decay": settings.optimiser.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+            ],
+            lr=rate,
+        )
+        self._plain = student
+        self.student: Any
+        self.student, self._wrapped_optimiser = self._fabric.setup(student, self._optimiser)
+        self._average = ema_teacher(self.encoder, settings.optimiser.average_decay)
+        self._gradient_norm = settings.optimiser.gradient_norm
+
+    @property
+    def encoder(self) -> DenseEncoder:
+        """The student's encoder."""
+        return self._plain.encoder
+
+    @property
+    def averaged_encoder(self) -> DenseEncoder:
+        """The EMA teacher: what predictions and targets are made with."""
+        encoder = self._average.module
+        if not isinstance(encoder, DenseEncoder):
+            raise TypeError(f"the average of an encoder is a {type(encoder).__name__}")
+        return encoder
+
+    def begin_step(self, learning_rate: float) -> None:
+        """Clear the gradients and set the learning rate."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = learning_rate
+        self._wrapped_optimiser.zero_grad(set_to_none=True)
+
+    def backward(self, loss: Tensor, *, last: bool) -> None:
+        """Add a part's gradients; ranks are brought together at the last part only."""
+        with self._fabric.no_backward_sync(self.student, enabled=self.world > 1 and not last):
+            self._fabric.backward(loss)
+
+    def end_step(self) -> None:
+        """Shorten long gradients, step, average."""
+        self._fabric.clip_gradients(
+            self.student,
+            self._wrapped_optimiser,
+            max_norm=self._gradient_norm,
+            error_if_nonfinite=False,
+        )
+        self._wrapped_optimiser.step()
+        self._average.update_parameters(self.encoder)
+
+    def replace_head(self, weight: Tensor, bias: Tensor) -> None:
+        """Give student and average a new linear head, of shape (K, D) and (K,), and forget its momentum."""
+        for encoder in (self.encoder, self.averaged_encoder):
+            with torch.no_grad():
+                encoder.head.weight.copy_(weight[:, :, None, None])
+                if encoder.head.bias is not None:
+                    encoder.head.bias.copy_(bias)
+        for parameter in self.encoder.head.parameters():
+            self._optimiser.state.pop(parameter, None)
+
+    def share_codebook(self, codebook: Codebook) -> Codebook:
+        """Return the first rank's codebook, on the device."""
+        shared: Codebook = self._fabric.broadcast(codebook, src=0)
+        return shared.to(self.device.torch_device)
+
+    def mean_over_ranks(self, values: Tensor) -> Tensor:
+        """Return the mean of a tensor over all processes."""
+        if self.world == 1:
+            return values
+        mean: Tensor = self._fabric.all_reduce(values, reduce_op="mean")  # type: ignore[assignment]
+        return mean
+
+    def barrier(self) -> None:
+        """Wait for all processes."""
+        self._fabric.barrier()
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return all parameters by name: ``student.*`` and ``average.*``."""
+        named = {f"student.{k}": v for k, v in self._plain.state_dict().items()}
+        return named | {f"average.{k}": v for k, v in self.averaged_encoder.state_dict().items()}
+
+    def state(self) -> dict[str, Any]:
+        """Return what else resuming needs."""
+        return {
+            "optimiser": self._optimiser.state_dict(),
+            "averaged": int(self._average.n_averaged),
+            "scaler": self._fabric.strategy.precision.state_dict(),
+        }
+
+    def restore(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Go on from a checkpoint; raises :class:`RunError` where it does not fit."""
+        try:
+            self._plain.load_state_dict(_part(weights, "student."))
+            self.averaged_encoder.load_state_dict(_part(weights, "average."))
+            self._optimiser.load_state_dict(state["optimiser"])
+            self._average.n_averaged.fill_(state["averaged"])
+            self._fabric.strategy.precision.load_state_dict(state["scaler"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise RunError(
+                f"The checkpoint does not fit the settings of its run ({str(error).splitlines()[0]}); "
+                "one of them was changed. Train again."
+            ) from error
+
+
+def _part(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}

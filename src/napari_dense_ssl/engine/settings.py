@@ -1,0 +1,151 @@
+"""Settings of a training run, complete and re-runnable (no torch here)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from napari_dense_ssl.core.errors import SettingsError
+from napari_dense_ssl.model.settings import EncoderSettings
+from napari_dense_ssl.objective.settings import MaskedClustersSettings, ObjectiveSettings
+from napari_dense_ssl.sampling.settings import SamplerSettings
+
+
+class OptimiserSettings(BaseModel):
+    """AdamW with warm-up and a cosine in each generation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    learning_rate: float = Field(
+        2e-3, gt=0, le=1, title="Learning rate", description="The highest, reached after the warm-up."
+    )
+    weight_decay: float = Field(0.02, ge=0, le=1, title="Weight decay", description="Decoupled, as in AdamW.")
+    warmup_share: float = Field(
+        0.05, ge=0, lt=1, title="Warm-up", description="Share of a generation over which the rate rises."
+    )
+    average_decay: float = Field(
+        0.99,
+        ge=0,
+        lt=1,
+        title="Averaging",
+        description="Decay a step of the averaged (EMA) weights, which predictions and targets use.",
+    )
+    gradient_norm: float = Field(
+        1.0, gt=0, title="Gradient norm", description="Gradients longer than this are shortened to it."
+    )
+
+
+class TrainSettings(BaseModel):
+    """Everything that decides the outcome of a training run, and its budget."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    recipe: str = Field(
+        "masked-clusters", title="Recipe", description="The recipe that the settings started from."
+    )
+    classes: int = Field(
+        50, ge=2, le=254, title="Classes", description="K, the number of classes a pixel can have."
+    )
+    context: Literal[0, 2] = Field(
+        0,
+        title="Context slices",
+        description="0: each slice alone. 2: some slices are hidden and predicted from 2 + 2 neighbours.",
+    )
+    minutes: float | None = Field(
+        15.0,
+        gt=0,
+        title="Minutes",
+        description="Budget of training time; pauses do not count.",
+        json_schema_extra={"unit": "min"},
+    )
+    steps: int | None = Field(
+        None, ge=1, title="Steps", description="Budget in steps; the first budget that is used up ends it."
+    )
+    roi: str | None = Field(
+        None,
+        title="Region",
+        description="Box to train on, z0:z1,y0:y1,x0:x1 in voxels; empty for the whole volume.",
+        json_schema_extra={"unit": "voxels"},
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", title="Device", description="auto takes the fastest there is."
+    )
+    precision: Literal["auto", "32", "bf16", "16"] = Field(
+        "auto", title="Precision", description="auto takes bf16 where the device has it in hardware."
+    )
+    devices: int = Field(1, ge=1, le=1024, title="Devices", description="Devices on this machine.")
+    nodes: int = Field(1, ge=1, le=1024, title="Nodes", description="Machines that train together.")
+    seed: int = Field(
+        0, ge=0, lt=2**31, title="Seed", description="The same seed draws the same crops and weights."
+    )
+    threads: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        title="Threads",
+        description="CPU threads for the arithmetic; empty takes one a core.",
+    )
+    preview_seconds: float = Field(
+        4.0,
+        ge=0.2,
+        title="Preview every",
+        description="Shortest time between live maps; they never take more than 5 % of the time.",
+        json_schema_extra={"unit": "s"},
+    )
+    checkpoint_seconds: float = Field(
+        120.0,
+        ge=0,
+        title="Save every",
+        description="Time between checkpoints; 0 saves after each step.",
+        json_schema_extra={"unit": "s"},
+    )
+    encoder: EncoderSettings = Field(
+        default_factory=lambda: EncoderSettings(), title="Encoder", description="The network."
+    )
+    sampler: SamplerSettings = Field(
+        default_factory=lambda: SamplerSettings(), title="Sampler", description="The crops."
+    )
+    objective: ObjectiveSettings = Field(
+        default_factory=lambda: MaskedClustersSettings(), title="Objective", description="The loss."
+    )
+    optimiser: OptimiserSettings = Field(
+        default_factory=lambda: OptimiserSettings(), title="Optimiser", description="The steps."
+    )
+
+    @model_validator(mode="after")
+    def _some_budget(self) -> Self:
+        if self.minutes is None and self.steps is None:
+            raise ValueError("no budget: give minutes, steps, or both")
+        if self.sampler.crop % 2**self.encoder.stages:
+            raise ValueError(
+                f"the crop of {self.sampler.crop} px is not a multiple of the encoder's total stride of "
+                f"{2**self.encoder.stages} px"
+            )
+        return self
+
+    def to_yaml(self) -> dict[str, Any]:
+        """Return plain values for ``settings.yaml``."""
+        return self.model_dump(mode="json")
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Read the table of a YAML file of settings.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such file, or it holds no table.
+    """
+    try:
+        table = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"The settings file {path} cannot be read: {error}") from error
+    if not isinstance(table, dict):
+        raise SettingsError(
+            f"The settings file {path} holds a {type(table).__name__}; expected a table such as the "
+            "settings.yaml of a run folder."
+        )
+    return table

@@ -1,0 +1,354 @@
+"""Training as a generator of events."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Generator, Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+from torch import Tensor
+
+from napari_dense_ssl.core.errors import DeviceMemoryError, OutputError, RunError, SettingsError, VolumeError
+from napari_dense_ssl.core.events import (
+    Beat,
+    Event,
+    Finished,
+    Noted,
+    Preview,
+    Saved,
+    Started,
+    Step,
+    event_record,
+)
+from napari_dense_ssl.core.geometry import Box
+from napari_dense_ssl.core.watch import Watch
+from napari_dense_ssl.engine.budget import Budget
+from napari_dense_ssl.engine.masked_clusters import MaskedClusters
+from napari_dense_ssl.engine.networks import Networks
+from napari_dense_ssl.engine.previews import preview, save_picture
+from napari_dense_ssl.engine.schedule import learning_rate
+from napari_dense_ssl.engine.settings import TrainSettings
+from napari_dense_ssl.model import RunFolder, choose_device
+from napari_dense_ssl.model.checkpoint import load_state, load_weights, save_checkpoint
+from napari_dense_ssl.model.device import use_threads
+from napari_dense_ssl.sampling.crops import CropBatch, CropSampler
+from napari_dense_ssl.volume import Intensity, Volume
+
+_REPORT_SECONDS = 0.1
+"""On CUDA, losses are read back at most this often, so that the device is not kept waiting."""
+
+_PREVIEW_SHARE = 0.05
+"""Live maps take at most this share of the time."""
+
+
+def train(
+    volume: Volume,
+    out: Path | str,
+    settings: TrainSettings,
+    *,
+    resume: bool = False,
+    watch: Watch | None = None,
+) -> Iterator[Event]:
+    """Train an encoder on a volume, without labels.
+
+    Parameters
+    ----------
+    volume : Volume
+        What to learn from.
+    out : path
+        Run folder to be made, or to go on with.
+    settings : TrainSettings
+        Recipe, network, budget. On resuming, only the budget, the device and what is shown may differ
+        from those of the run.
+    resume : bool
+        Go on from the newest whole checkpoint of `out`.
+    watch : Watch, optional
+        Where a window says which slice is in view; its live map is then yielded every few seconds.
+
+    Yields
+    ------
+    Event
+        Started; then Beat, Step, Noted, Preview, Saved; Finished last. Closing the generator saves a
+        checkpoint first.
+
+    Raises
+    ------
+    VolumeError
+        If the volume is constant or holds no finite value, or cannot be read.
+    RegionError
+        If the region is outside the volume, or smaller than a crop.
+    OutputError
+        If the run folder exists, or cannot be written.
+    RunError
+        If there is nothing to resume, or it does not fit the settings.
+    DeviceError, DeviceMemoryError
+        If the device is not there, or not even one crop at a time fits into its memory.
+    """
+    return _Training(volume, Path(out), settings, resume, watch).run()
+
+
+class _Training:
+    """State of a running training; one generator, used once."""
+
+    def __init__(
+        self, volume: Volume, out: Path, settings: TrainSettings, resume: bool, watch: Watch | None
+    ) -> None:
+        self._volume, self._out, self._settings = volume, out, settings
+        self._resume, self._watch = resume, watch
+        region = settings.roi
+        self._region = Box.parse(region, volume.shape) if region else Box.whole(volume.shape)
+        self._splits = 1
+        self._last_report = 0.0
+
+    def run(self) -> Iterator[Event]:
+        settings, volume = self._settings, self._volume
+        intensity = volume.intensity(self._region)
+        if intensity.constant:
+            what = "no finite value" if intensity.finite == 0 else "the same value everywhere"
+            raise VolumeError(
+                f"The region {self._region} of {volume.source} has {what}, so there is nothing to learn; "
+                "choose another region or dataset."
+            )
+        use_threads(settings.threads)
+        device = choose_device(settings.device, settings.precision)
+        # The sampler is made first: it refuses regions that are too small before anything is written.
+        self._sampler_for(settings.seed).close()
+        run, checkpoint = self._folder(intensity)
+        networks = Networks(settings, device)
+        pretext = MaskedClusters(settings, networks, self._codebook_sampler)
+        done, seconds = 0, 0.0
+        if checkpoint is not None:
+            weights, state = load_weights(checkpoint), load_state(checkpoint)
+            networks.restore(weights, state["networks"])
+            pretext.restore(state["pretext"], weights)
+            done, seconds = int(state["step"]), float(state["seconds"])
+            self._splits = int(state["splits"])
+        self._intensity, self._run, self._networks, self._pretext = intensity, run, networks, pretext
+        self._budget = Budget(settings.minutes, settings.steps, done, seconds)
+        self._saved_step = done if checkpoint is not None else -1
+        try:
+            with run.events.open("a") as log, self._sampler_for(settings.seed) as sampler:
+                yield from self._logged(self._events(sampler, device.description), log)
+        except OSError as error:
+            raise OutputError(
+                f"The run folder {run.path} cannot be written ({error.strerror or error}); the last "
+                "checkpoint is whole. Make room, then go on with --resume."
+            ) from error
+
+    def _logged(self, events: Generator[Event], log: TextIO) -> Iterator[Event]:
+        """Keep each event in the run folder, and time spent away from the job out of the budget."""
+        try:
+            for event in events:
+                if not isinstance(event, Beat) and self._networks.rank == 0:
+                    record = {"time": datetime.now(UTC).isoformat(timespec="milliseconds")}
+                    log.write(json.dumps(record | event_record(event)) + "\n")
+                    log.flush()
+                left = time.perf_counter()
+                yield event
+                self._budget.away(time.perf_counter() - left)
+        finally:
+            events.close()
+            if self._budget.done > max(self._saved_step, 0):
+                self._save()
+
+    def _events(self, sampler: CropSampler, device: str) -> Generator[Event]:
+        settings, budget, networks = self._settings, self._budget, self._networks
+        yield Started(
+            job="train",
+            total=settings.steps,
+            unit="step",
+            details={
+                "recipe": settings.recipe,
+                "device": device,
+                "classes": settings.classes,
+                "region": str(self._region),
+                "first_step": budget.done,
+                "parameters": sum(p.numel() for p in networks.encoder.parameters()),
+                "run": str(self._out),
+            },
+        )
+        last_preview = last_saved = time.perf_counter()
+        pause = settings.preview_seconds
+        while budget.fraction < 1:
+            yield from self._pretext.prepare(budget.fraction)
+            rate = learning_rate(settings.optimiser, self._pretext.progress(budget.fraction))
+            terms = yield from self._step(sampler.batch(budget.done), rate)
+            budget.step_done()
+            yield self._report(terms, rate)
+            now = time.perf_counter()
+            if now - last_saved >= settings.checkpoint_seconds:
+                yield self._save()
+                last_saved = time.perf_counter()
+            if self._watch is not None and now - last_preview >= pause:
+                yield from self._look()
+                last_preview = time.perf_counter()
+                pause = max(settings.preview_seconds, (last_preview - now) / _PREVIEW_SHARE)
+        yield self._save()
+        yield from self._picture()
+        yield Finished(
+            self._out,
+            {"steps": budget.done, "seconds": round(budget.seconds, 1)} | self._last_losses,
+        )
+
+    _last_losses: dict[str, float] = {}  # noqa: RUF012  replaced, never changed
+
+    def _step(self, batch: CropBatch, rate: float) -> Generator[Event, None, dict[str, Tensor]]:
+        """Do one optimiser step, in parts where memory is short."""
+        count = len(batch.windows)
+        while True:
+            try:
+                return (yield from self._attempt(batch, rate))
+            except torch.OutOfMemoryError as error:
+                if self._splits >= count:
+                    raise DeviceMemoryError(
+                        f"Not even one crop of {self._settings.sampler.crop} px fits into the memory of "
+                        f"{self._networks.device.description}; choose smaller crops or a smaller network."
+                    ) from error
+            # Outside the handler: its traceback would keep the tensors alive.
+            self._splits = min(count, 2 * self._splits)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            yield Noted(
+                f"The device ran out of memory; going on with {-(-count // self._splits)} crops at a time "
+                "(the result is the same, a step takes longer)."
+            )
+
+    def _attempt(self, batch: CropBatch, rate: float) -> Generator[Event, None, dict[str, Tensor]]:
+        networks, step = self._networks, self._budget.done
+        count = len(batch.windows)
+        size = -(-count // self._splits)
+        parts = [slice(start, min(count, start + size)) for start in range(0, count, size)]
+        networks.begin_step(rate)
+        sums: dict[str, Tensor] = {}
+        for part in parts:
+            share = (part.stop - part.start) / count
+            loss, terms = self._pretext.losses(batch, step, part)
+            yield Beat()
+            networks.backward(loss * share, last=part is parts[-1])
+            for name, value in ({"loss": loss} | terms).items():
+                sums[name] = sums.get(name, 0) + share * value.detach()
+            yield Beat()
+        networks.end_step()
+        return sums
+
+    def _report(self, terms: dict[str, Tensor], rate: float) -> Event:
+        """Return a Step event; on CUDA a Beat where the last one was a moment ago."""
+        budget, networks = self._budget, self._networks
+        now = time.perf_counter()
+        rare = networks.device.kind == "cuda" and budget.fraction < 1
+        if rare and now - self._last_report < _REPORT_SECONDS:
+            return Beat()
+        self._last_report = now
+        values = networks.mean_over_ranks(torch.stack(list(terms.values()))).tolist()
+        self._last_losses = dict(zip(terms, values, strict=True))
+        return Step(
+            index=budget.done,
+            total=budget.total,
+            fraction=budget.fraction,
+            seconds_left=budget.seconds_left,
+            samples_per_second=budget.steps_per_second * self._settings.sampler.batch,
+            losses=self._last_losses,
+            learning_rate=rate,
+        )
+
+    def _look(self) -> Generator[Event]:
+        view = self._watch.view() if self._watch is not None else None
+        if view is not None:
+            yield from self._preview(view.box)
+
+    def _preview(self, box: Box) -> Generator[Event]:
+        networks = self._networks
+        yield from preview(
+            networks.averaged_encoder, networks.device, self._volume, self._intensity, box, self._budget.done
+        )
+
+    def _picture(self) -> Generator[Event]:
+        """Write the class map of the region's middle slice into the run folder."""
+        z = (self._region.start[0] + self._region.stop[0]) // 2
+        for event in self._preview(self._region.plane(z)):
+            if isinstance(event, Preview):
+                path = self._out / "previews" / f"step-{self._budget.done}-z-{z}.png"
+                save_picture(path, event.classes, self._settings.classes)
+                yield Saved(path, self._budget.done)
+            else:
+                yield event
+
+    def _save(self) -> Saved:
+        networks, step = self._networks, self._budget.done
+        path = self._run.checkpoints / f"step-{step}"
+        if networks.rank == 0 and step != self._saved_step:
+            values, weights = self._pretext.state()
+            state: dict[str, Any] = {
+                "step": step,
+                "seconds": self._budget.seconds,
+                "splits": self._splits,
+                "networks": networks.state(),
+                "pretext": values,
+            }
+            path = save_checkpoint(self._run.checkpoints, step, networks.weights() | weights, state)
+        self._saved_step = step
+        return Saved(path, step)
+
+    def _folder(self, intensity: Intensity) -> tuple[RunFolder, Path | None]:
+        """Make the run folder, or open it and its newest checkpoint."""
+        settings, volume = self._settings, self._volume
+        if not self._resume:
+            facts = {
+                "software": f"napari-dense-ssl {version('napari-dense-ssl')}, torch {torch.__version__}",
+                "volume": {
+                    "source": volume.source,
+                    "dataset": volume.dataset,
+                    "format": volume.format,
+                    "shape": list(volume.shape),
+                    "dtype": str(volume.dtype),
+                    "voxel_size": list(volume.voxel_size),
+                    "intensity": intensity.as_dict(),
+                },
+            }
+            return RunFolder.create(self._out, settings.to_yaml(), facts), None
+        run = RunFolder.open(self._out)
+        free = {"minutes", "steps", "device", "precision", "devices", "nodes", "threads"}
+        free |= {"preview_seconds", "checkpoint_seconds"}
+        changed = [k for k, v in settings.to_yaml().items() if k not in free and run.settings.get(k) != v]
+        if changed:
+            raise SettingsError(
+                f"The settings {', '.join(changed)} differ from those of the run {self._out}; go on with its "
+                "own settings, or train a new run."
+            )
+        trained_on = run.facts.get("volume", {})
+        if list(volume.shape) != trained_on.get("shape"):
+            raise RunError(
+                f"The run {self._out} was trained on a volume of shape {trained_on.get('shape')}, this one "
+                f"has {list(volume.shape)}; go on with {trained_on.get('source')}, or train a new run."
+            )
+        return run, run.latest()
+
+    def _sampler_for(self, seed: int) -> CropSampler:
+        return CropSampler(
+            self._volume,
+            self._region,
+            self._volume.intensity(self._region),
+            self._settings.sampler,
+            context=self._settings.context,
+            seed=seed,
+            rank=self._networks.rank if hasattr(self, "_networks") else 0,
+            world=self._networks.world if hasattr(self, "_networks") else 1,
+        )
+
+    def _codebook_sampler(self, seed: int) -> CropSampler:
+        """Return a sampler that spreads over the region fast: many blocks, few crops from each."""
+        sampler = self._settings.sampler.model_copy(
+            update={"batch": 16, "reuse": 2, "pool": min(16, self._settings.sampler.pool)}
+        )
+        return CropSampler(
+            self._volume,
+            self._region,
+            self._volume.intensity(self._region),
+            sampler,
+            seed=seed,
+        )

@@ -1,0 +1,281 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from napari_dense_ssl.core.errors import (
+    DeviceMemoryError,
+    OutputError,
+    RegionError,
+    RunError,
+    SettingsError,
+    VolumeError,
+)
+from napari_dense_ssl.core.events import Beat, Finished, Noted, Preview, Saved, Started, Step
+from napari_dense_ssl.core.geometry import Box
+from napari_dense_ssl.core.watch import View, Watch
+from napari_dense_ssl.engine import TrainSettings, train
+from napari_dense_ssl.engine.networks import Networks
+from napari_dense_ssl.model import RunFolder
+from napari_dense_ssl.model.checkpoint import load_state, load_weights
+from napari_dense_ssl.volume import Volume
+from tests.engine.conftest import small_settings
+
+
+def weights_of(run: Path) -> dict[str, torch.Tensor]:
+    return load_weights(RunFolder.open(run).latest())
+
+
+def test_a_run_says_what_it_does_and_leaves_a_run_folder(
+    volume: Volume, settings: TrainSettings, tmp_path: Path
+) -> None:
+    events = list(train(volume, tmp_path / "run", settings))
+    assert isinstance(events[0], Started)
+    assert isinstance(events[-1], Finished)
+    steps = [e for e in events if isinstance(e, Step)]
+    assert [s.index for s in steps] == [1, 2, 3, 4, 5, 6]
+    assert steps[-1].fraction == 1
+    assert all(np.isfinite(v) for s in steps for v in s.losses.values())
+    assert {"loss", "hidden", "seen", "agreement"} <= set(steps[0].losses)
+    notes = [e.message for e in events if isinstance(e, Noted)]
+    assert [n.split(" begins")[0] for n in notes] == ["Generation 0", "Generation 1"]
+    # What may be stopped often: two beats a step at least.
+    assert sum(isinstance(e, Beat) for e in events) >= 2 * len(steps)
+
+    run = tmp_path / "run"
+    assert TrainSettings.model_validate(yaml.safe_load((run / "settings.yaml").read_text())) == settings
+    lines = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    assert [line["event"] for line in lines].count("Step") == 6
+    assert RunFolder.open(run).load_encoder().classes == 6
+    assert list((run / "previews").glob("*.png"))
+    assert RunFolder.open(run).voxel_size == (50, 5, 5)
+
+
+def test_training_lowers_the_loss(volume: Volume, tmp_path: Path) -> None:
+    settings = small_settings(steps=60, objective={"generations": 1, "codebook_pixels": 2000, "mask_size": 8})
+    losses = [e.losses["seen"] for e in train(volume, tmp_path / "run", settings) if isinstance(e, Step)]
+    assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:5])
+
+
+@pytest.mark.parametrize("context", [0, 2])
+def test_a_resumed_run_ends_bit_for_bit_as_an_uninterrupted_one(
+    volume: Volume, tmp_path: Path, context: int
+) -> None:
+    settings = small_settings(context=context, checkpoint_seconds=0)
+    for _ in train(volume, tmp_path / "whole", settings):
+        pass
+    job = train(volume, tmp_path / "cut", settings)
+    for event in job:
+        if isinstance(event, Step) and event.index == 4:  # in the second generation
+            break
+    job.close()  # type: ignore[attr-defined]
+    assert RunFolder.open(tmp_path / "cut").latest().name == "step-4"
+    resumed = [e for e in train(volume, tmp_path / "cut", settings, resume=True) if isinstance(e, Step)]
+    assert [e.index for e in resumed] == [5, 6]
+    whole, cut = weights_of(tmp_path / "whole"), weights_of(tmp_path / "cut")
+    assert whole.keys() == cut.keys()
+    for name, value in whole.items():
+        assert torch.equal(value, cut[name]), name
+
+
+def test_kill_minus_nine_leaves_a_run_that_goes_on(volume: Volume, tmp_path: Path) -> None:
+    np.save(tmp_path / "volume.npy", np.asarray(volume.data))
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, numpy as np\n"
+        "from napari_dense_ssl.engine import train\n"
+        "from napari_dense_ssl.volume import Volume\n"
+        "from tests.engine.conftest import small_settings\n"
+        f"v = Volume.from_arrays([np.load({str(tmp_path / 'volume.npy')!r})], voxel_size=(50, 5, 5))\n"
+        f"for e in train(v, {str(tmp_path / 'run')!r}, small_settings(steps=10000, checkpoint_seconds=0)):\n"
+        "    print(type(e).__name__, flush=True)\n"
+    )
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        saved = 0
+        for line in process.stdout:
+            saved += line.strip() == "Saved"
+            if saved == 3:
+                break
+        time.sleep(0.05)  # into the middle of a step or of a write
+        process.send_signal(signal.SIGKILL)
+    run = RunFolder.open(tmp_path / "run")
+    done = int(load_state(run.latest())["step"])
+    assert done >= 3
+    settings = small_settings(steps=done + 2, checkpoint_seconds=0)
+    steps = [e for e in train(volume, tmp_path / "run", settings, resume=True) if isinstance(e, Step)]
+    assert [s.index for s in steps] == [done + 1, done + 2]
+
+
+def test_closing_saves_what_was_learned(volume: Volume, settings: TrainSettings, tmp_path: Path) -> None:
+    job = train(volume, tmp_path / "run", settings)
+    for event in job:
+        if isinstance(event, Step) and event.index == 2:
+            break
+    job.close()  # type: ignore[attr-defined]
+    assert load_state(RunFolder.open(tmp_path / "run").latest())["step"] == 2
+
+
+def test_the_live_map_covers_what_is_in_view(volume: Volume, tmp_path: Path) -> None:
+    view = Box((3, 10, 20), (4, 60, 90))
+    settings = small_settings(preview_seconds=0.2, steps=60)
+    events = train(volume, tmp_path / "run", settings, watch=Watch(View(view)))
+    previews = [e for e in events if isinstance(e, Preview)]
+    assert previews
+    assert previews[0].box == view
+    assert previews[0].grid.origin == (10, 20)
+    assert previews[0].classes.shape == (50, 70)
+    assert previews[0].classes.min() >= 1
+    assert previews[0].classes.max() <= 6
+
+
+def test_out_of_memory_halves_the_batch_and_says_so(
+    volume: Volume, settings: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = [e for e in train(volume, tmp_path / "plain", settings) if isinstance(e, Step)]
+    backward = Networks.backward
+    failures = iter([True])
+
+    def failing(self: Networks, loss: torch.Tensor, *, last: bool) -> None:
+        if next(failures, False):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        backward(self, loss, last=last)
+
+    monkeypatch.setattr(Networks, "backward", failing)
+    events = list(train(volume, tmp_path / "run", settings))
+    notes = [e.message for e in events if isinstance(e, Noted)]
+    assert any("ran out of memory; going on with 2 crops at a time" in n for n in notes)
+    steps = [e for e in events if isinstance(e, Step)]
+    assert len(steps) == len(plain)
+    saved = next(e for e in events if isinstance(e, Saved))
+    assert load_state(saved.path)["splits"] == 2
+
+
+def test_out_of_memory_with_a_single_crop_ends_with_advice(
+    volume: Volume, settings: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Networks, "backward", failing)
+    with pytest.raises(DeviceMemoryError, match="smaller crops"):
+        list(train(volume, tmp_path / "run", settings))
+
+
+def test_the_minutes_end_a_run_and_pauses_do_not_count(volume: Volume, tmp_path: Path) -> None:
+    settings = small_settings(minutes=0.05, steps=None)
+    paused = 0.0
+    for event in train(volume, tmp_path / "run", settings):
+        if isinstance(event, Step) and event.index == 2:
+            start = time.perf_counter()
+            time.sleep(2.0)
+            paused = time.perf_counter() - start
+    assert isinstance(event, Finished)
+    assert paused >= 2.0
+    assert 3.0 <= float(event.summary["seconds"]) < 3.0 + 2.0
+
+
+@pytest.mark.parametrize(
+    ("voxels", "says"),
+    [
+        (np.full((4, 96, 96), 7, np.uint8), "the same value everywhere"),
+        (np.full((4, 96, 96), np.nan, np.float32), "no finite value"),
+    ],
+)
+def test_a_volume_with_nothing_to_learn_is_refused(
+    voxels: np.ndarray, says: str, settings: TrainSettings, tmp_path: Path
+) -> None:
+    with pytest.raises(VolumeError, match=says):
+        list(train(Volume.from_arrays([voxels]), tmp_path / "run", settings))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"),
+    [(np.uint16, 0, 65535), (np.int16, -3000, 3000), (np.float32, -1.0, 1.0)],
+)
+def test_other_dtypes_and_stray_values_train(dtype: type, low: float, high: float, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    voxels = rng.uniform(low, high, (3, 80, 80)).astype(dtype)
+    voxels[1] = voxels[1].flat[0]  # a constant slice
+    if voxels.dtype.kind == "f":
+        voxels[0, :5] = np.nan
+    settings = small_settings(steps=2)
+    steps = [
+        e for e in train(Volume.from_arrays([voxels]), tmp_path / "run", settings) if isinstance(e, Step)
+    ]
+    assert np.isfinite(steps[-1].losses["loss"])
+
+
+def test_bf16_trains(volume: Volume, tmp_path: Path) -> None:
+    settings = small_settings(precision="bf16", steps=3)
+    steps = [e for e in train(volume, tmp_path / "run", settings) if isinstance(e, Step)]
+    assert all(np.isfinite(s.losses["loss"]) for s in steps)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        ({"roi": "0:3,0:40,:"}, RegionError, "48 x 48"),
+        ({"roi": "0:99,:,:"}, RegionError, "outside"),
+        ({"roi": "0:3,:,:", "context": 2}, RegionError, "need 5"),
+    ],
+)
+def test_bad_regions_are_refused_before_anything_is_written(
+    volume: Volume, tmp_path: Path, change: dict[str, object], error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        list(train(volume, tmp_path / "run", small_settings(**change)))
+    assert not (tmp_path / "run").exists()
+
+
+def test_resuming_with_other_settings_is_refused(
+    volume: Volume, settings: TrainSettings, tmp_path: Path
+) -> None:
+    list(train(volume, tmp_path / "run", settings))
+    with pytest.raises(SettingsError, match="classes"):
+        list(train(volume, tmp_path / "run", small_settings(classes=7), resume=True))
+    with pytest.raises(OutputError, match="holds a run already"):
+        list(train(volume, tmp_path / "run", settings))
+    with pytest.raises(RunError, match="no run folder"):
+        list(train(volume, tmp_path / "none", settings, resume=True))
+
+
+def test_the_folder_that_fills_up_keeps_its_last_checkpoint(
+    volume: Volume, settings: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_dense_ssl.model import checkpoint
+
+    job = train(volume, tmp_path / "run", small_settings(checkpoint_seconds=0))
+    for event in job:
+        if isinstance(event, Saved) and event.step == 2:
+            break
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.torch, "save", full)
+    with pytest.raises(OutputError, match="--resume"):
+        list(job)
+    assert RunFolder.open(tmp_path / "run").latest().name == "step-2"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["32", "bf16", "16"])
+def test_cuda_trains(volume: Volume, tmp_path: Path, precision: str) -> None:
+    settings = small_settings(device="cuda", precision=precision, steps=20)
+    steps = [e for e in train(volume, tmp_path / "run", settings) if isinstance(e, Step)]
+    assert np.isfinite(steps[-1].losses["loss"])
