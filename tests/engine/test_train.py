@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from tests.engine.conftest import small_settings
 
 from napari_dense_ssl.core.errors import (
     DeviceMemoryError,
@@ -27,7 +28,6 @@ from napari_dense_ssl.engine.networks import Networks
 from napari_dense_ssl.model import RunFolder
 from napari_dense_ssl.model.checkpoint import load_state, load_weights
 from napari_dense_ssl.volume import Volume
-from tests.engine.conftest import small_settings
 
 
 def weights_of(run: Path) -> dict[str, torch.Tensor]:

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -51,7 +53,7 @@ def test_the_pool_is_bounded_by_its_memory_and_moves_on() -> None:
     try:
         spans = [pool.range(step) for step in range(40)]
         assert all(high - low <= SETTINGS.pool for low, high in spans)
-        assert all(a[1] <= b[1] for a, b in zip(spans, spans[1:], strict=False))
+        assert all(a[1] <= b[1] for a, b in itertools.pairwise(spans))
         assert spans[-1][0] > 0
         for step in range(10):
             low, high = spans[step]

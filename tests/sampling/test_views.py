@@ -26,9 +26,7 @@ def test_views_are_the_symmetries_of_the_shifted_crop(batch: CropBatch) -> None:
     views = cut_views(torch.from_numpy(batch.windows), batch, 16).numpy()
     for i, symmetry in enumerate(Symmetry.all()):
         y, x = batch.offsets[i]
-        np.testing.assert_array_equal(
-            views[i], symmetry.apply(batch.windows[i, :, y : y + 16, x : x + 16])
-        )
+        np.testing.assert_array_equal(views[i], symmetry.apply(batch.windows[i, :, y : y + 16, x : x + 16]))
 
 
 def test_image_and_targets_are_cut_alike(batch: CropBatch) -> None:
