@@ -1,0 +1,40 @@
+"""Pixels on disk: lazy volumes from many formats, their statistics, and the OME-Zarr writer.
+
+May import numpy, dask, zarr, tifffile, h5py, mrcfile and the like; no torch, no Qt. Begin with
+:func:`open_volume` (:mod:`~napari_dense_ssl.volume.opening`) and :class:`Volume`; formats are one file each
+behind the role :class:`~napari_dense_ssl.volume.reader.Reader`.
+"""
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from napari_dense_ssl.volume.export import write_volume
+    from napari_dense_ssl.volume.intensity import Intensity
+    from napari_dense_ssl.volume.opening import list_datasets, open_volume
+    from napari_dense_ssl.volume.output import Output, create_output, open_output
+    from napari_dense_ssl.volume.volume import Volume
+
+# dask and zarr take half a second to import: they are left until a name is used.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "export": ["write_volume"],
+        "intensity": ["Intensity"],
+        "opening": ["list_datasets", "open_volume"],
+        "output": ["Output", "create_output", "open_output"],
+        "volume": ["Volume"],
+    },
+)
+
+__all__ = [
+    "Intensity",
+    "Output",
+    "Volume",
+    "create_output",
+    "list_datasets",
+    "open_output",
+    "open_volume",
+    "write_volume",
+]

@@ -1,0 +1,164 @@
+"""One multiscale image in an OME-Zarr group: its arrays, its metadata, its pyramid.
+
+Metadata are built with ome-zarr-models, which validates them, for NGFF 0.5 (Zarr 3) and 0.4 (Zarr 2):
+https://ngff.openmicroscopy.org/0.5/ .
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Literal, cast
+
+import numpy as np
+import zarr
+from ome_zarr_models.common.image_label_types import Source
+from ome_zarr_models.v05.axes import Axis
+from ome_zarr_models.v05.image_label_types import Label
+from ome_zarr_models.v05.multiscales import Dataset, Multiscale
+
+from napari_dense_ssl.volume.pyramid import Mode, Steps, fill_level, pyramid_steps
+
+Version = Literal["0.5", "0.4"]
+
+
+@dataclass(frozen=True)
+class World:
+    """Where level 0 lies.
+
+    Attributes
+    ----------
+    voxel_size : tuple of float
+        Along Z, Y and X.
+    translation : tuple of float
+        Of the centre of voxel 0.
+    unit : str or None
+        NGFF's name of the unit of both; None where the size is not known.
+    """
+
+    voxel_size: tuple[float, float, float]
+    translation: tuple[float, float, float]
+    unit: str | None = "nanometer"
+
+
+class MultiscaleImage:
+    """Writes one multiscale image into a group that exists.
+
+    Parameters
+    ----------
+    group : zarr.Group
+        Carries the metadata; levels are its arrays ``0``, ``1``, ...
+    world : World
+        Voxel size, translation and unit of level 0.
+    version : {"0.5", "0.4"}
+        Of NGFF.
+    name : str
+        Shown by viewers.
+    mode : {"mean", "mode"}
+        How coarser levels are made.
+    label_source : str, optional
+        For label images: path from the group to the image that they belong to; ``""`` for none.
+    """
+
+    def __init__(
+        self,
+        group: zarr.Group,
+        world: World,
+        version: Version,
+        *,
+        name: str,
+        mode: Mode,
+        label_source: str | None = None,
+    ) -> None:
+        self._group = group
+        self._world = world
+        self._version = version
+        self._name = name
+        self._mode: Mode = mode
+        self._label_source = label_source
+
+    def create(
+        self, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: np.dtype[Any] | str
+    ) -> zarr.Array[Any]:
+        """Make level 0, filled with 0 and unwritten, and the metadata; axes are (C,) Z, Y, X."""
+        array = self._array("0", shape, chunks, np.dtype(dtype))
+        self._describe([(1, 1, 1)], channels=len(shape) == 4)
+        return array
+
+    def pyramid_chunks(self) -> int:
+        """Return how many chunks the coarser levels of a ``(Z, Y, X)`` image have together."""
+        array = cast("zarr.Array[Any]", self._group["0"])
+        z, y, x = array.shape
+        lengths, total = [z, y, x], 0
+        for step in pyramid_steps((z, y, x), self._world.voxel_size):
+            lengths = [-(-n // k) for n, k in zip(lengths, step, strict=True)]
+            total += prod(-(-n // c) for n, c in zip(lengths, array.chunks, strict=True))
+        return total
+
+    def build_pyramid(self) -> Iterator[None]:
+        """Make the coarser levels of a ``(Z, Y, X)`` image from level 0 and list them; may be repeated.
+
+        Yields after each chunk.
+        """
+        fine = cast("zarr.Array[Any]", self._group["0"])
+        z, y, x = fine.shape
+        factors: list[Steps] = [(1, 1, 1)]
+        for level, step in enumerate(pyramid_steps((z, y, x), self._world.voxel_size), start=1):
+            shape = tuple(-(-n // k) for n, k in zip(fine.shape, step, strict=True))
+            coarse = self._array(str(level), shape, fine.chunks, fine.dtype)
+            yield from fill_level(fine, coarse, step, self._mode)
+            z, y, x = (f * k for f, k in zip(factors[-1], step, strict=True))
+            factors.append((z, y, x))
+            fine = coarse
+        self._describe(factors, channels=False)
+
+    def _array(
+        self, name: str, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> zarr.Array[Any]:
+        new = self._version == "0.5"
+        return self._group.create_array(
+            name,
+            shape=shape,
+            chunks=tuple(max(1, min(c, n)) for c, n in zip(chunks, shape, strict=True)),
+            dtype=dtype,
+            fill_value=0,
+            overwrite=True,
+            dimension_names=list("czyx"[-len(shape) :]) if new else None,
+            chunk_key_encoding=None if new else {"name": "v2", "separator": "/"},
+        )
+
+    def _describe(self, factors: Sequence[Steps], *, channels: bool) -> None:
+        world = self._world
+        axes = [Axis(name=axis, type="space", unit=world.unit) for axis in "zyx"]
+        lead = [Axis(name="c", type="channel")] if channels else []
+        datasets = []
+        for level, factor in enumerate(factors):
+            scale = [s * f for s, f in zip(world.voxel_size, factor, strict=True)]
+            # the first coarse voxel's centre lies in the middle of the fine ones that it joins
+            shift = [
+                t + s * (f - 1) / 2
+                for t, s, f in zip(world.translation, world.voxel_size, factor, strict=True)
+            ]
+            one, zero = [1.0] * channels, [0.0] * channels
+            datasets.append(Dataset.build(path=str(level), scale=one + scale, translation=zero + shift))
+        multiscale = Multiscale(
+            axes=[*lead, *axes],
+            datasets=tuple(datasets),
+            name=self._name,
+            type=self._mode if len(factors) > 1 else None,
+        )
+        self._group.attrs.update(self._attributes(multiscale))
+
+    def _attributes(self, multiscale: Multiscale) -> Mapping[str, Any]:
+        label: dict[str, Any] = {}
+        if self._label_source is not None:
+            source = Source(image=self._label_source) if self._label_source else None
+            model = Label(version="0.5", source=source)
+            label = {"image-label": model.model_dump(by_alias=True, exclude_none=True)}
+        if self._version == "0.5":
+            metadata = multiscale.model_dump(by_alias=True, exclude_none=True)
+            return {"ome": {"version": "0.5", "multiscales": [metadata], **label}}
+        older = multiscale.to_version("0.4").model_dump(by_alias=True, exclude_none=True)
+        label = {key: {**value, "version": "0.4"} for key, value in label.items()}
+        return {"multiscales": [{**older, "version": "0.4"}], **label}

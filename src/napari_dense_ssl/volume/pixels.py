@@ -1,0 +1,185 @@
+"""Pixels that are read when asked for: the one border between a file format and the rest.
+
+A reader hands out :class:`Pixels`, any number of axes in the file's order; :class:`PlanarPixels` presents
+them as ``(Z, Y, X)`` of a dtype that the rest can use, reads exactly the voxels asked for, from any
+thread, and turns what a library may raise on a damaged file into a :class:`VolumeError`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
+
+import numpy as np
+
+from napari_dense_ssl.core.errors import VolumeError
+
+Index = tuple[slice, ...]
+
+
+class Pixels(Protocol):
+    """An array on disk (or computed) with any number of axes; safe to read from several threads."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values as stored."""
+        ...
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Shape of what is read from disk at once."""
+        ...
+
+    def read(self, index: Index) -> np.ndarray[Any, Any]:
+        """Return the values in a box: one slice with step 1 for each axis."""
+        ...
+
+
+class ArrayPixels:
+    """Pixels of something that is sliced like an array: Zarr, HDF5 dataset, memory map, numpy.
+
+    Parameters
+    ----------
+    array : array-like
+        Has ``shape`` and ``dtype`` and may be indexed with slices.
+    chunks : tuple of int, optional
+        Storage chunks; whole planes of bounded size where the array is not chunked.
+    lock : context manager, optional
+        Held while reading, for libraries that are not thread-safe.
+    """
+
+    def __init__(
+        self,
+        array: Any,
+        chunks: tuple[int, ...] | None = None,
+        lock: AbstractContextManager[Any] | None = None,
+    ) -> None:
+        self._array = array
+        self._lock = lock if lock is not None else nullcontext()
+        self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
+        self.dtype: np.dtype[Any] = np.dtype(array.dtype)
+        self.chunks: tuple[int, ...] = tuple(int(n) for n in chunks) if chunks else plane_chunks(self.shape)
+
+    def read(self, index: Index) -> np.ndarray[Any, Any]:
+        """Return the values in a box: one slice with step 1 for each axis."""
+        with self._lock:
+            return np.asarray(self._array[index])
+
+
+class PlanarPixels:
+    """``(Z, Y, X)`` view of pixels of any axes, in a dtype of the machine's own byte order.
+
+    Parameters
+    ----------
+    pixels : Pixels
+        What is read.
+    axes : str
+        A letter for each axis of `pixels`; ``z``, ``y`` and ``x`` are kept (in any order).
+    fixed : dict
+        The index at which each other axis is read.
+    dtype : dtype
+        Type that values are converted to as they are read.
+    name : str
+        What messages call the source.
+    """
+
+    ndim = 3
+
+    def __init__(
+        self, pixels: Pixels, axes: str, fixed: dict[str, int], dtype: np.dtype[Any], name: str
+    ) -> None:
+        self._pixels = pixels
+        self._axes = axes
+        self._fixed = fixed
+        self._name = name
+        self._order = tuple("zyx".index(axis) for axis in axes if axis in "zyx")
+        self.dtype = dtype
+        z, y, x = (pixels.shape[axes.index(axis)] for axis in "zyx")
+        self.shape: tuple[int, int, int] = (z, y, x)
+        z, y, x = (
+            min(pixels.chunks[axes.index(a)], max(n, 1)) for a, n in zip("zyx", self.shape, strict=True)
+        )
+        self.chunks: tuple[int, int, int] = (z, y, x)
+
+    def read(self, index: tuple[slice, slice, slice]) -> np.ndarray[Any, Any]:
+        """Return a box of voxels, shape ``(Z, Y, X)``.
+
+        Raises
+        ------
+        VolumeError
+            If the file is damaged there or has gone.
+        """
+        wanted = dict(zip("zyx", index, strict=True))
+        full = tuple(
+            wanted[a] if a in wanted else slice(self._fixed[a], self._fixed[a] + 1) for a in self._axes
+        )
+        try:
+            values = self._pixels.read(full)
+        except (OSError, ValueError, RuntimeError, KeyError, IndexError, EOFError, zlib.error) as error:
+            # Codecs, zarr, h5py and tifffile raise any of these on a damaged or vanished file.
+            where = ",".join(f"{s.start}:{s.stop}" for s in index)
+            raise VolumeError(
+                f"The voxels {where} of {self._name} cannot be read ({first_line(error)}): the file is"
+                " damaged, incomplete or gone; copy it again, or choose a region without them."
+            ) from error
+        values = values.reshape([n for n, a in zip(values.shape, self._axes, strict=True) if a in "zyx"])
+        return values.transpose(np.argsort(self._order)).astype(self.dtype, copy=False)
+
+    def __getitem__(self, index: Any) -> np.ndarray[Any, Any]:
+        """Index like numpy with integers and slices (what dask's fused slicing asks for)."""
+        index = index if isinstance(index, tuple) else (index,)
+        index = index + (slice(None),) * (3 - len(index))
+        boxes: list[slice] = []
+        rest: list[int | slice] = []
+        for one, length in zip(index, self.shape, strict=True):
+            if isinstance(one, slice):
+                start, stop, step = one.indices(length)
+                if step < 0:  # read the same voxels forwards, then turn them round
+                    count = len(range(start, stop, step))
+                    low = start + (count - 1) * step
+                    boxes.append(slice(low, start + 1) if count else slice(0, 0))
+                    rest.append(slice(None, None, step))
+                else:
+                    boxes.append(slice(start, max(start, stop)))
+                    rest.append(slice(None, None, step))
+            else:
+                position = int(one) + (length if one < 0 else 0)
+                boxes.append(slice(position, position + 1))
+                rest.append(0)
+        return self.read((boxes[0], boxes[1], boxes[2]))[tuple(rest)]
+
+
+def plane_chunks(shape: tuple[int, ...], edge: int = 1024) -> tuple[int, ...]:
+    """Chunks for an array that is stored without: one plane thick, at most `edge` along Y and X."""
+    return (1,) * max(0, len(shape) - 2) + tuple(min(edge, max(1, n)) for n in shape[-2:])
+
+
+def grown(
+    chunks: tuple[int, ...], shape: tuple[int, ...], itemsize: int, target: int = 1 << 19
+) -> tuple[int, ...]:
+    """Return multiples of storage chunks that hold about `target` bytes, growing Y and X first.
+
+    Very small chunks (strips of a TIFF, 32³ blocks) would make more tasks than pixels; chunks are never
+    cut, so that none is read twice.
+    """
+    size = list(chunks)
+    while True:
+        nbytes = itemsize * int(np.prod(size))
+        room = [axis for axis in (2, 1, 0) if size[axis] < shape[axis]]
+        if nbytes >= target or not room:
+            return tuple(size)
+        # the shorter of Y and X grows first, to keep blocks square
+        axis = min((a for a in room if a > 0), key=lambda a: size[a], default=0)
+        size[axis] = min(2 * size[axis], -(-shape[axis] // chunks[axis]) * chunks[axis])
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says, short enough for a sentence."""
+    text = str(error).strip().splitlines()
+    return text[0].rstrip(".")[:160] if text and text[0] else type(error).__name__

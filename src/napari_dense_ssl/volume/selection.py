@@ -1,0 +1,111 @@
+"""From the axes of a file to ``(Z, Y, X)``: what is dropped silently, chosen, or refused with advice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from napari_dense_ssl.core.errors import VolumeError
+from napari_dense_ssl.volume.dtypes import usable_dtype
+from napari_dense_ssl.volume.pixels import PlanarPixels
+from napari_dense_ssl.volume.reader import Found
+
+_NAMES = {"c": "channels", "t": "time points", "s": "colour samples", "?": "planes of an unknown axis"}
+_CHOICES = {"c": "channel", "t": "timepoint"}
+
+
+def planar(
+    found: Found, name: str, *, channel: int | None = None, timepoint: int | None = None
+) -> tuple[list[PlanarPixels], list[str]]:
+    """Return the levels of what was found as ``(Z, Y, X)`` pixels, and notes for the user.
+
+    Axes of length 1 are dropped; longer channel and time axes need an index.
+
+    Parameters
+    ----------
+    found : Found
+        What the reader found.
+    name : str
+        What messages call it.
+    channel, timepoint : int, optional
+        Which to take.
+
+    Raises
+    ------
+    VolumeError
+        If the image is 2-D, RGB, has an axis that was not chosen from, or a dtype that cannot be used.
+    """
+    first = found.levels[0].pixels
+    axes, notes = stacked_axes(found.axes, first.shape)
+    shape = " × ".join(str(n) for n in first.shape)
+    dtype, note = usable_dtype(first.dtype, name)
+    fixed: dict[str, int] = {}
+    for axis, length in zip(axes, first.shape, strict=True):
+        if axis in "zyx":
+            continue
+        if axis == "s" and length > 1:
+            raise VolumeError(
+                f"{name} is an RGB image ({shape}), expected grey values; convert it to greyscale first"
+                " (in Fiji: Image > Type > 8-bit)."
+            )
+        index = {"c": channel, "t": timepoint}.get(axis)
+        if index is None and length > 1:
+            what = f"{_NAMES[axis]} ({shape}), expected one stack of slices (Z, Y, X)"
+            hint = "save the stack that you want by itself"
+            if axis in _CHOICES:
+                hint = f"choose one of them ({_CHOICES[axis]} 0 to {length - 1})"
+            raise VolumeError(f"{name} has {len(axes)} axes, with {length} {what}; {hint}.")
+        if index is not None and not 0 <= index < length:
+            raise VolumeError(
+                f"{name} has {length} {_NAMES[axis]}, but {_CHOICES[axis]} {index} was asked for; choose one"
+                f" from 0 to {length - 1}."
+            )
+        fixed[axis] = index or 0
+    if "z" not in axes:
+        raise VolumeError(
+            f"{name} is a 2-D image ({shape}), expected a stack of slices (Z, Y, X); put the slices in a"
+            " folder and open the folder, or save them as one stack."
+        )
+    if 0 in first.shape:
+        raise VolumeError(
+            f"{name} is empty ({shape}), expected at least one voxel; choose another file or dataset."
+        )
+    pixels = [PlanarPixels(level.pixels, axes, fixed, dtype, name) for level in found.levels]
+    return pixels, notes + ([f"{note}"] if note else [])
+
+
+def stacked_axes(axes: str, shape: Sequence[int]) -> tuple[str, list[str]]:
+    """Return the axes with the only long one beside Y and X called Z, and a note where it had another name.
+
+    Stacks are often saved as time series, or as channels (of which there are more than four then).
+
+    Examples
+    --------
+    >>> stacked_axes("tcyx", (30, 1, 512, 512))
+    ('zcyx', ['It has no Z axis; its 30 time points are read as slices.'])
+    """
+    long = [axis for axis, n in zip(axes, shape, strict=True) if n > 1 and axis not in "yx"]
+    if "z" not in axes and len(long) == 1:
+        count = shape[axes.index(long[0])]
+        if long[0] == "t" or (long[0] == "c" and count > 4):
+            notes = [f"It has no Z axis; its {count} {_NAMES[long[0]]} are read as slices."]
+            return axes.replace(long[0], "z"), notes
+    return axes, []
+
+
+def unnamed_axes(shape: Sequence[int]) -> str:
+    """Name the axes of an array that comes without names.
+
+    The last three are Z, Y, X, before them channel and time; a last axis of 3 or 4 behind two long ones is
+    a colour.
+
+    Examples
+    --------
+    >>> [unnamed_axes(shape) for shape in ((9, 9), (9, 9, 9), (2, 9, 9, 9), (9, 64, 64, 3), (64, 64, 3))]
+    ['yx', 'zyx', 'czyx', 'zyxs', 'yxs']
+    """
+    ndim = len(shape)
+    if ndim in (3, 4) and shape[-1] in (3, 4) and min(shape[-3:-1]) > 16:
+        return "zyxs"[4 - ndim :]
+    if ndim < 2:
+        return "x"[:ndim]
+    return "?" * max(0, ndim - 5) + "tczyx"[-min(ndim, 5) :]
