@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import glasbey
 import imageio.v3 as imageio
 import numpy as np
 import torch
 
+from napari_dense_ssl.core.colours import class_colours
 from napari_dense_ssl.core.events import Beat, Preview
 from napari_dense_ssl.core.geometry import Box, Grid
 from napari_dense_ssl.core.tiles import tiles
@@ -67,19 +67,9 @@ def preview(
     yield Preview(z=z, box=box, grid=Grid((float(low[0]), float(low[1]))), classes=classes, step=step)
 
 
-def save_picture(path: Path, classes: np.ndarray[Any, Any], count: int) -> None:
-    """Write a class map, shape (Y, X) of argmax + 1, as a PNG in distinct colours.
-
-    Parameters
-    ----------
-    path : Path
-    classes : ndarray, uint8
-    count : int
-        K.
-    """
-    palette = np.zeros((256, 3), dtype=np.uint8)
-    colours = np.asarray(glasbey.create_palette(count, as_hex=False))
-    palette[1 : count + 1] = np.round(255 * colours).astype(np.uint8)
+def save_picture(path: Path, classes: np.ndarray[Any, Any]) -> None:
+    """Write a class map, shape (Y, X) of argmax + 1, uint8, as a PNG in distinct colours."""
+    palette = np.round(255 * class_colours()[:, :3]).astype(np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     imageio.imwrite(path, palette[classes])
 

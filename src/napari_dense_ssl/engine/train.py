@@ -273,7 +273,7 @@ class _Training:
         for event in self._preview(self._region.plane(z)):
             if isinstance(event, Preview):
                 path = self._out / "previews" / f"step-{self._budget.done}-z-{z}.png"
-                save_picture(path, event.classes, self._settings.classes)
+                save_picture(path, event.classes)
                 yield Saved(path, self._budget.done)
             else:
                 yield event

@@ -12,6 +12,7 @@ import psutil
 import torch
 
 from napari_dense_ssl.core.errors import DeviceError
+from napari_dense_ssl.model.allocator import keep_freed_memory
 
 Precision = Literal["32", "bf16", "16"]
 
@@ -86,6 +87,9 @@ def available_devices() -> list[tuple[str, str, int]]:
 def choose_device(device: str = "auto", precision: str = "auto") -> Device:
     """Choose a device and a precision that this machine has.
 
+    On the CPU, the process keeps memory that it frees from then on
+    (:func:`~napari_dense_ssl.model.allocator.keep_freed_memory`).
+
     Parameters
     ----------
     device : {"auto", "cpu", "cuda", "mps"}
@@ -105,6 +109,8 @@ def choose_device(device: str = "auto", precision: str = "auto") -> Device:
             f"The device {device!r} is not usable here; this machine has {', '.join(kinds)}. "
             "Choose one of these, or auto."
         )
+    if kind == "cpu":
+        keep_freed_memory()
     if precision == "auto":
         fast = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return Device(kind, "bf16" if fast else "32")

@@ -1,0 +1,31 @@
+"""From a run to maps: tiles with a halo, class map, equivariance error, embedding, whole volumes on disk.
+
+May import ``model``, ``volume``, ``core`` and torch; no Qt. Begin with :class:`Predictor` in
+``predictor.py``, which turns boxes of slices into :class:`PlanePart` s; ``views.py`` says what is compared
+for the equivariance error; ``whole.py`` writes a volume to OME-Zarr and resumes; ``view.py`` serves what a
+person looks at. :mod:`~napari_dense_ssl.predict.settings` is free of torch.
+"""
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from napari_dense_ssl.predict.flight import PlanePart
+    from napari_dense_ssl.predict.predictor import Predictor
+    from napari_dense_ssl.predict.settings import PredictSettings
+    from napari_dense_ssl.predict.view import predict_view
+    from napari_dense_ssl.predict.whole import predict
+
+__all__ = ["PlanePart", "PredictSettings", "Predictor", "predict", "predict_view"]
+
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "flight": ["PlanePart"],
+        "predictor": ["Predictor"],
+        "settings": ["PredictSettings"],
+        "view": ["predict_view"],
+        "whole": ["predict"],
+    },
+)

@@ -1,0 +1,248 @@
+"""A whole volume, or a region of it, to OME-Zarr: block by block, so that it can be stopped and resumed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_dense_ssl.core.errors import OutputError
+from napari_dense_ssl.core.events import Event, Finished, Noted, Preview, Saved, Started
+from napari_dense_ssl.core.geometry import Box, Grid
+from napari_dense_ssl.model.run_folder import RunFolder
+from napari_dense_ssl.predict.flight import PlanePart
+from napari_dense_ssl.predict.predictor import Predictor, check_what
+from napari_dense_ssl.predict.progress import Progress
+from napari_dense_ssl.predict.settings import PredictSettings
+from napari_dense_ssl.predict.writing import Block, Writer, beats_while
+from napari_dense_ssl.volume import Output, Volume, create_output, open_output
+
+_BLOCK = 1024
+"""Edge of what is computed between two entries of the manifest, px; whole chunks."""
+
+_FREE_TO_DIFFER = ("software", "device", "run", "created")
+"""Provenance in which a resumed session may differ: the run may have been moved, not changed."""
+
+
+def predict(
+    volume: Volume,
+    run: RunFolder | Predictor | os.PathLike[str] | str,
+    out: os.PathLike[str] | str,
+    *,
+    what: Sequence[str] = ("classes", "error"),
+    roi: Box | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
+    settings: PredictSettings | None = None,
+) -> Generator[Event]:
+    """Predict a volume to OME-Zarr.
+
+    The output has the shape, scale, units and translation of the volume. The group is the equivariance
+    error where that was asked for, else the confidence (the greatest probability), float16 in [0, 1];
+    ``labels/classes`` is the class map, argmax + 1, uint8, 0 where nothing was predicted; ``embedding``,
+    on request, is ``(D, Z, Y, X)`` float16 at the volume's full resolution, the encoder's own output
+    resolution. Memory is bounded by a block of 1024 px of one slice, whatever the volume's size.
+
+    Parameters
+    ----------
+    volume : Volume
+    run : RunFolder, Predictor or path
+        What was trained. A predictor brings its own device and settings.
+    out : path
+        OME-Zarr to be written.
+    what : sequence of {"classes", "error", "embedding"}
+        Classes are always written. The error costs a forward pass for each view that is compared.
+    roi : Box, optional
+        Predict only this; the rest stays unwritten and reads as 0.
+    overwrite : bool
+        Replace an existing output.
+    resume : bool
+        Go on with an output that was not finished: only blocks that are not in its manifest are computed,
+        and the result is the same, byte for byte on the same device.
+    device, precision : str
+        See :func:`~napari_dense_ssl.model.device.choose_device`.
+    settings : PredictSettings, optional
+
+    Yields
+    ------
+    Event
+        ``Started`` (counting blocks of slices), ``Noted`` where the volume differs from the training's,
+        for each block ``Preview``, and ``Step`` once it is on disk, ``Beat`` between forward passes, at last
+        ``Saved`` and ``Finished`` with pixels, seconds, mean error and effective classes of this session.
+
+    Raises
+    ------
+    RunError, DeviceError, DeviceMemoryError, VolumeError, RegionError, SettingsError
+        See :class:`Predictor`, :meth:`Box.check`.
+    OutputError
+        If the output exists, is the input, cannot be written, or belongs to another run, volume or other
+        settings.
+    """
+    check_what(what)
+    region = Box.whole(volume.shape) if roi is None else roi
+    region.check(volume.shape)
+    predictor = run if isinstance(run, Predictor) else Predictor.open(_run(run), device, precision, settings)
+    provenance = _provenance(volume, predictor, what, region)
+    output = _output(Path(out), volume, predictor, what, provenance, overwrite=overwrite, resume=resume)
+    blocks = dict(_blocks(region, predictor.settings.chunk, "embedding" in what))
+    finished = output.finished()
+    rest = {key: box for key, box in blocks.items() if key not in finished}
+    yield Started(
+        "predict",
+        len(blocks),
+        "block",
+        {
+            "device": predictor.device.description,
+            "halo": predictor.halo,
+            "region": str(region),
+            "what": ", ".join(what),
+            "done_before": len(blocks) - len(rest),
+        },
+    )
+    intensity, notes = predictor.intensity(volume)
+    for note in notes:
+        yield Noted(note)
+    progress = Progress(len(blocks), sum(box.size for box in rest.values()), len(blocks) - len(rest))
+    tally = _Tally()
+    writer = Writer(output)
+    with closing(predictor.parts(volume, rest.values(), what, intensity)) as parts, closing(writer):
+        keys = iter(rest)
+        block: Block | None = None
+        for part in parts:
+            if not isinstance(part, PlanePart):
+                yield part
+                continue
+            if block is None:
+                key = next(keys)
+                block = Block(key, rest[key])
+            block.add(part)
+            if not block.whole:
+                continue
+            tally.add(block)
+            z, y, x = block.box.start
+            maps = block.maps
+            yield Preview(z, block.box, Grid((float(y), float(x))), maps["classes"], maps.get("error"))
+            for size in writer.write(block):
+                yield progress.step(size)
+            block = None
+        for size in writer.rest():
+            yield progress.step(size)
+    yield from beats_while(output.complete)
+    yield Saved(output.path)
+    yield Finished(
+        output.path,
+        {"pixels": progress.finished_pixels, "seconds": round(progress.seconds, 3)} | tally.summary(),
+    )
+
+
+def _run(run: RunFolder | os.PathLike[str] | str) -> RunFolder | Path:
+    return run if isinstance(run, RunFolder) else Path(run)
+
+
+def _provenance(volume: Volume, predictor: Predictor, what: Sequence[str], region: Box) -> dict[str, Any]:
+    run = predictor.run
+    # How many windows are computed at once changes the speed only.
+    settings = predictor.settings.model_dump(mode="json", exclude={"batch"})
+    return {
+        "software": f"napari-dense-ssl {version('napari-dense-ssl')}",
+        "device": predictor.device.description,
+        "run": None if run is None else str(run.path.absolute()),
+        "checkpoint": None if run is None else run.latest().name,
+        "fingerprint": None if run is None else run.fingerprint(),
+        "precision": predictor.device.precision,
+        "what": sorted({"classes", *what}),
+        "region": str(region),
+        "halo": predictor.halo,
+        "settings": settings,
+        "settings_hash": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16],
+        "volume": {
+            "source": str(volume.source),
+            "dataset": volume.dataset,
+            "shape": list(volume.shape),
+            "dtype": str(volume.dtype),
+            "voxel_size_nm": [float(edge) for edge in volume.voxel_size],
+        },
+    }
+
+
+def _output(
+    path: Path,
+    volume: Volume,
+    predictor: Predictor,
+    what: Sequence[str],
+    provenance: Mapping[str, Any],
+    *,
+    overwrite: bool,
+    resume: bool,
+) -> Output:
+    """Create the output, or open the one to be resumed and see that it is the same job."""
+    if resume and path.exists():
+        output = open_output(path)
+        for name, wanted in provenance.items():
+            found = output.provenance.get(name)
+            if name not in _FREE_TO_DIFFER and found != wanted:
+                raise OutputError(
+                    f"{path} cannot be resumed: its {name} is {found}, now it would be {wanted}. "
+                    "Repeat the command it was begun with, or choose another output."
+                )
+        return output
+    settings = predictor.settings
+    return create_output(
+        path,
+        volume,
+        image="error" if "error" in what else "confidence",
+        image_dtype="float16",
+        labels=("classes",),
+        embedding=predictor.encoder.feature_channels if "embedding" in what else None,
+        provenance=provenance,
+        chunk=(1, settings.chunk, settings.chunk),
+        overwrite=overwrite,
+        version=settings.ngff,
+    )
+
+
+def _blocks(region: Box, chunk: int, with_embedding: bool) -> Iterator[tuple[str, Box]]:
+    """Yield the blocks of whole chunks that cover a region, each with its key in the manifest."""
+    # An embedding has some hundred bytes a pixel: one chunk at a time.
+    edge = chunk if with_embedding else chunk * max(1, _BLOCK // chunk)
+    (z0, y0, x0), (z1, y1, x1) = region.start, region.stop
+    for z in range(z0, z1):
+        for y in range(y0 // edge, -(-y1 // edge)):
+            for x in range(x0 // edge, -(-x1 // edge)):
+                cell = Box((z, y * edge, x * edge), (z + 1, (y + 1) * edge, (x + 1) * edge))
+                yield f"{z}/{y}/{x}", cell.intersect(region)
+
+
+class _Tally:
+    """Figures of what was predicted in this session."""
+
+    def __init__(self) -> None:
+        self._classes = np.zeros(256, np.int64)
+        self._error = 0.0
+        self._with_error = False
+
+    def add(self, block: Block) -> None:
+        self._classes += np.bincount(block.maps["classes"].ravel(), minlength=256)
+        if "error" in block.maps:
+            self._with_error = True
+            self._error += float(block.maps["error"].sum(dtype=np.float64))
+
+    def summary(self) -> dict[str, float | int]:
+        total = int(self._classes.sum())
+        if total == 0:
+            return {}
+        share = self._classes[self._classes > 0] / total
+        figures: dict[str, float | int] = {
+            "effective_classes": float(np.exp(-(share * np.log(share)).sum())),
+            "classes_used": len(share),
+        }
+        return figures | ({"mean_error": self._error / total} if self._with_error else {})
