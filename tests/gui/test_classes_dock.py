@@ -1,0 +1,203 @@
+"""The Classes dock, driven by clicks against a prediction whose maps can be told from each other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+import napari_dense_ssl.predict
+from napari_dense_ssl.core.geometry import Box
+from napari_dense_ssl.gui.classes_dock import PredictorKeeper
+from napari_dense_ssl.gui.layers import KEY
+from napari_dense_ssl.gui.results import error_limit
+from napari_dense_ssl.gui.session import runs_of_session
+
+from .fakes import FakePredict
+
+CLASSES, ERROR = "em classes", "em equivariance error (0 to 1)"
+
+
+@pytest.fixture
+def engine(monkeypatch) -> FakePredict:
+    fake = FakePredict()
+    monkeypatch.setattr(napari_dense_ssl.predict, "predict_view", fake.view)
+    monkeypatch.setattr(PredictorKeeper, "open", lambda self, run, device: None)
+    return fake
+
+
+@pytest.fixture
+def dock(em_viewer, open_dock, tmp_path):
+    runs_of_session().add(str(tmp_path / "run"))
+    return open_dock(em_viewer, "Classes")
+
+
+def click(qtbot, button) -> None:
+    assert button.isEnabled()
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def compute(qtbot, dock, button) -> None:
+    click(qtbot, button)
+    qtbot.waitUntil(lambda: not dock.busy, timeout=10_000)
+
+
+def plane(viewer, name: str, z: int) -> np.ndarray:
+    return np.asarray(viewer.layers[name].data[z])
+
+
+def test_slices_become_two_layers_in_the_images_place(qtbot, em_viewer, dock, engine, errors, tmp_path):
+    assert dock.run_field.path() == str(tmp_path / "run"), "the latest run of the session comes first"
+    selected = set(em_viewer.layers.selection)
+    compute(qtbot, dock, dock.slice_button)
+    assert engine.boxes == [Box((3, 0, 0), (4, 96, 128))]
+    assert (plane(em_viewer, CLASSES, 3) == 4).all()
+    assert (plane(em_viewer, ERROR, 3) == 0.25).all()
+    assert not plane(em_viewer, CLASSES, 2).any()
+    image = em_viewer.layers["em"]
+    for name in (CLASSES, ERROR):
+        layer = em_viewer.layers[name]
+        np.testing.assert_allclose(layer.scale, image.scale)
+        np.testing.assert_allclose(layer.translate, image.translate)
+        assert layer.units == image.units
+        assert layer.axis_labels == image.axis_labels
+        assert layer.metadata[KEY]["run"] == str(tmp_path / "run")
+    assert em_viewer.layers[ERROR].contrast_limits == [0, 0.5]
+    assert em_viewer.layers[ERROR].contrast_limits_range == [0, 1]
+    assert em_viewer.layers[ERROR].colormap.name == "magma"
+    assert set(em_viewer.layers.selection) == selected
+    assert dock.layer.currentText() == "em", "our own maps are not offered as images"
+    assert dock.layer.count() == 1
+    assert dock.status.text() == "Slice 3: 1 classes occur, mean equivariance error 0.250 (0 to 1). " + (
+        "Its colours end at 0.5."
+    )
+
+    em_viewer.dims.set_current_step(0, 1)
+    compute(qtbot, dock, dock.slice_button)
+    assert len(em_viewer.layers) == 3, "a second slice goes into the same layers"
+    assert (plane(em_viewer, CLASSES, 1) == 2).all()
+    assert (plane(em_viewer, CLASSES, 3) == 4).all()
+    assert errors() == []
+
+
+def test_colours_that_the_user_has_set_are_kept(qtbot, em_viewer, dock, engine):
+    compute(qtbot, dock, dock.slice_button)
+    em_viewer.layers[ERROR].contrast_limits = (0, 0.3)
+    engine.error = 0.9
+    compute(qtbot, dock, dock.slice_button)
+    assert em_viewer.layers[ERROR].contrast_limits == [0, 0.3]
+    assert (plane(em_viewer, ERROR, 3) == np.float32(0.9)).all()
+
+
+@pytest.mark.parametrize(("value", "limit"), [(0.0, 0.05), (0.05, 0.05), (0.06, 0.1), (0.4, 0.5), (1.0, 1.0)])
+def test_where_the_colours_of_an_error_end(value, limit):
+    assert error_limit(np.full((4, 4), value)) == limit
+
+
+def test_which_map_is_shown(qtbot, em_viewer, dock, engine):
+    compute(qtbot, dock, dock.slice_button)
+    for text, visible in (
+        ("equivariance error", (False, True)),
+        ("both", (True, True)),
+        ("classes", (True, False)),
+    ):
+        dock.shown.setCurrentText(text)
+        assert (em_viewer.layers[CLASSES].visible, em_viewer.layers[ERROR].visible) == visible
+    assert em_viewer.layers["em"].visible
+
+
+def test_classes_alone(qtbot, em_viewer, dock, engine):
+    dock.error.setChecked(False)
+    compute(qtbot, dock, dock.slice_button)
+    assert engine.whats == [("classes",)]
+    assert [layer.name for layer in em_viewer.layers] == ["em", CLASSES]
+
+
+def test_a_region(qtbot, em_viewer, dock, engine):
+    dock.region.choice.setCurrentIndex(1)
+    dock.region.first.setValue(2)
+    dock.region.last.setValue(4)
+    compute(qtbot, dock, dock.region_button)
+    assert engine.boxes == [Box((2, 0, 0), (5, 96, 128))]
+    assert [int(plane(em_viewer, CLASSES, z).max()) for z in range(6)] == [0, 0, 3, 4, 5, 0]
+    assert dock.progress.value() == 1000
+
+
+def test_following_the_slice_in_view(qtbot, em_viewer, dock, engine, errors):
+    dock.follow.setChecked(True)
+    qtbot.waitUntil(lambda: CLASSES in em_viewer.layers and not dock.busy, timeout=10_000)
+    em_viewer.dims.set_current_step(0, 5)
+    qtbot.waitUntil(lambda: bool(plane(em_viewer, CLASSES, 5).any()) and not dock.busy, timeout=5000)
+    count = len(engine.boxes)
+    em_viewer.dims.set_current_step(0, 3)
+    qtbot.wait(400)
+    assert len(engine.boxes) == count, "what was computed is not computed again"
+    engine.seconds = 60
+    em_viewer.dims.set_current_step(0, 0)
+    qtbot.waitUntil(lambda: len(engine.boxes) == count + 1, timeout=5000)
+    engine.seconds = 0
+    em_viewer.dims.set_current_step(0, 1)
+    qtbot.waitUntil(lambda: bool(plane(em_viewer, CLASSES, 1).any()), timeout=5000)
+    qtbot.waitUntil(lambda: engine.closed == len(engine.boxes), timeout=5000)
+    assert not plane(em_viewer, CLASSES, 0).any(), "the slice that was left is cancelled"
+    dock.follow.setChecked(False)
+    em_viewer.dims.set_current_step(0, 2)
+    qtbot.wait(400)
+    assert not plane(em_viewer, CLASSES, 2).any()
+    assert errors() == []
+
+
+def test_stop_and_go_on(qtbot, em_viewer, dock, engine):
+    engine.seconds = 0.2
+    click(qtbot, dock.region_button)
+    qtbot.waitUntil(lambda: CLASSES in em_viewer.layers, timeout=10_000)
+    assert not dock.region_button.isEnabled()
+    click(qtbot, dock.stop_button)
+    qtbot.waitUntil(lambda: not dock.busy, timeout=5000)
+    assert engine.closed == 1
+    assert dock.progress.format() == "stopped"
+    assert plane(em_viewer, CLASSES, 0).any()
+    assert dock.region_button.isEnabled()
+
+
+@pytest.mark.parametrize("what", ["layer", "dock", "window"])
+def test_the_job_ends_with_its_layer_dock_or_window(qtbot, em_viewer, dock, engine, errors, what):
+    engine.seconds = 60
+    click(qtbot, dock.slice_button)
+    qtbot.waitUntil(lambda: bool(engine.boxes), timeout=10_000)
+    match what:
+        case "layer":
+            em_viewer.layers.remove("em")
+        case "dock":
+            dock.parent().destroyOnClose()
+        case _:
+            em_viewer.close()
+    qtbot.waitUntil(lambda: engine.closed == 1, timeout=5000)
+    assert errors() == []
+
+
+def test_deleted_maps_come_back(qtbot, em_viewer, dock, engine):
+    compute(qtbot, dock, dock.slice_button)
+    em_viewer.layers.remove(CLASSES)
+    compute(qtbot, dock, dock.slice_button)
+    assert (plane(em_viewer, CLASSES, 3) == 4).all()
+
+
+def test_without_a_run_nothing_can_be_computed(em_viewer, dock):
+    dock.run_field.set_path("")
+    for button in (dock.slice_button, dock.region_button, dock.whole_button):
+        assert not button.isEnabled()
+
+
+def test_a_region_too_large_for_memory_is_refused(qtbot, make_napari_viewer_proxy, open_dock, engine, errors):
+    import dask.array as da
+
+    viewer = make_napari_viewer_proxy(ensure_main_thread=True)
+    viewer.add_image(
+        da.zeros((1000, 2000, 2000), np.uint8, chunks=(1, 512, 512)), name="em", contrast_limits=(0, 1)
+    )
+    runs_of_session().add("run")
+    dock = open_dock(viewer, "Classes")
+    click(qtbot, dock.region_button)
+    assert "4.0 billion voxels" in errors()[0]
+    assert not engine.boxes
