@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import napari
+from PIL import Image
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
@@ -55,11 +56,12 @@ class Session:
         return widget
 
     def picture(self, name: str) -> None:
-        """Save the whole window."""
+        """Save the whole window, in 256 colours: grey noise compresses badly."""
         self.count += 1
         wait(0.4)
         path = self.images / f"{self.count:02d}-{name}.png"
-        self.viewer.screenshot(str(path), canvas_only=False, flash=False)
+        pixels = self.viewer.screenshot(canvas_only=False, flash=False)
+        Image.fromarray(pixels[..., :3]).quantize(256).save(path, optimize=True)
         print(path)
 
     def slice(self, z: int) -> None:

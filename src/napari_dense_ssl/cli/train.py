@@ -71,7 +71,7 @@ def train_command(
 def _stopped(run: Path, again: str) -> str:
     if any((run / "checkpoints").glob("step-*")):
         return f"Stopped; what was learned is saved in {run}. Go on with: {again}"
-    return f"Stopped before the first step; nothing was learned, so delete {run} and begin anew."
+    return f"Stopped before the first step; nothing was learned yet. Begin with: {again}"
 
 
 def gather(file: Path | None, flags: Mapping[str, str | None], assignments: list[str]) -> TrainSettings:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from napari_dense_ssl.core.events import Beat, Event, Noted
 from napari_dense_ssl.engine.networks import Networks
@@ -27,9 +28,6 @@ _RIM = 8
 
 _PIXELS_A_WINDOW = 1024
 """Pixels of a window that a codebook is fitted to; neighbours say little that is new."""
-
-_HEAD_TEMPERATURE = 32.0
-"""Softness of the new head that stands in for a new codebook; a start only, training changes it."""
 
 
 class MaskedClusters:
@@ -71,7 +69,7 @@ class MaskedClusters:
         # All ranks go on with the first one's centres.
         self._codebook = self._networks.share_codebook(fit.result())
         if generation > 0:
-            self._networks.replace_head(*self._codebook.as_linear(_HEAD_TEMPERATURE))
+            self._networks.renew_head(self._settings.seed + generation)
         self._generation = generation
         source = "a filter bank of the image" if generation == 0 else "what the network has learned so far"
         yield Noted(
@@ -163,7 +161,9 @@ class MaskedClusters:
             assert self._teacher is not None  # set when generation 1 began
             with self._networks.device.autocast():
                 images = clean.contiguous(memory_format=torch.channels_last)
-                return self._teacher.features(images).float()
+                # The pyramid rather than the last features, which are bent to the codes before.
+                pyramid = self._teacher.pyramid(images).float()
+            return F.interpolate(pyramid, scale_factor=2, mode="bilinear", align_corners=False)
 
     def _targets(self, clean: Tensor) -> Tensor:
         """Return the codes of clean windows (B, 1, R, R): shape (B, R, R), -1 along the rim."""

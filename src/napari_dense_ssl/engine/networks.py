@@ -100,14 +100,15 @@ class Networks:
         self._wrapped_optimiser.step()
         self._average.update_parameters(self.encoder)
 
-    def replace_head(self, weight: Tensor, bias: Tensor) -> None:
-        """Give student and average a new linear head, of shape (K, D) and (K,), and forget its momentum."""
+    def renew_head(self, seed: int) -> None:
+        """Begin the linear head anew, for other codes, in student and average; forget its momentum."""
+        head = self.encoder.head
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            fresh = torch.nn.Conv2d(head.in_channels, head.out_channels, 1)
         for encoder in (self.encoder, self.averaged_encoder):
-            with torch.no_grad():
-                encoder.head.weight.copy_(weight[:, :, None, None])
-                if encoder.head.bias is not None:
-                    encoder.head.bias.copy_(bias)
-        for parameter in self.encoder.head.parameters():
+            encoder.head.load_state_dict(fresh.state_dict())
+        for parameter in head.parameters():
             self._optimiser.state.pop(parameter, None)
 
     def share_codebook(self, codebook: Codebook) -> Codebook:

@@ -17,7 +17,7 @@ from napari_dense_ssl.core.tiles import tiles
 from napari_dense_ssl.model import DenseEncoder, Device
 from napari_dense_ssl.volume import Intensity, Volume
 
-_WINDOW = {"cpu": 320, "cuda": 1024, "mps": 512}
+_WINDOW = {"cpu": 560, "cuda": 1024, "mps": 512}
 _MOST_EDGE = 1024
 """Edge of the largest preview, px: its middle is shown where more is in view."""
 

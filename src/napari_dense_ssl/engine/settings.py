@@ -20,7 +20,7 @@ class OptimiserSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     learning_rate: float = Field(
-        2e-3, gt=0, le=1, title="Learning rate", description="The highest, reached after the warm-up."
+        3e-3, gt=0, le=1, title="Learning rate", description="The highest, reached after the warm-up."
     )
     weight_decay: float = Field(0.02, ge=0, le=1, title="Weight decay", description="Decoupled, as in AdamW.")
     warmup_share: float = Field(

@@ -34,7 +34,12 @@ from napari_dense_ssl.engine.previews import preview, save_picture
 from napari_dense_ssl.engine.schedule import learning_rate
 from napari_dense_ssl.engine.settings import TrainSettings
 from napari_dense_ssl.model import RunFolder, choose_device
-from napari_dense_ssl.model.checkpoint import load_state, load_weights, save_checkpoint
+from napari_dense_ssl.model.checkpoint import (
+    latest_checkpoint,
+    load_state,
+    load_weights,
+    save_checkpoint,
+)
 from napari_dense_ssl.model.device import use_threads
 from napari_dense_ssl.sampling.crops import CropBatch, CropSampler
 from napari_dense_ssl.volume import Intensity, Volume
@@ -188,7 +193,8 @@ class _Training:
                 yield from self._look()
                 last_preview = time.perf_counter()
                 pause = max(settings.preview_seconds, (last_preview - now) / _PREVIEW_SHARE)
-        yield self._save()
+        if budget.done != self._saved_step:
+            yield self._save()
         yield from self._picture()
         yield Finished(
             self._out,
@@ -326,7 +332,8 @@ class _Training:
                 f"The run {self._out} was trained on a volume of shape {trained_on.get('shape')}, this one "
                 f"has {list(volume.shape)}; go on with {trained_on.get('source')}, or train a new run."
             )
-        return run, run.latest()
+        # A run that was stopped before its first checkpoint begins anew, from the same seed.
+        return run, latest_checkpoint(run.checkpoints)
 
     def _sampler_for(self, seed: int) -> CropSampler:
         return CropSampler(

@@ -70,8 +70,8 @@ class LossPlot(QWidget):
     def add(self, step: int, losses: Mapping[str, float]) -> None:
         """Add a step's losses; a name that is new begins a curve here."""
         self.steps.append(step)
-        for name in losses.keys() - self.values.keys():
-            self.values[name] = [np.nan] * (len(self.steps) - 1)
+        for name in losses:  # in their own order, so that each keeps its colour from run to run
+            self.values.setdefault(name, [np.nan] * (len(self.steps) - 1))
         for name, values in self.values.items():
             values.append(float(losses.get(name, np.nan)))
         if not self._timer.isActive():

@@ -47,7 +47,8 @@ class Device:
     @property
     def description(self) -> str:
         """Name for people, such as ``"CUDA: NVIDIA H200, bf16"``."""
-        return f"{describe(self.kind)}, {self.precision}"
+        bits = {"32": "float32", "bf16": "bf16", "16": "float16"}[self.precision]
+        return f"{describe(self.kind)}, {bits}"
 
     def autocast(self) -> AbstractContextManager[object]:
         """Context in which matrix products run at the chosen precision."""

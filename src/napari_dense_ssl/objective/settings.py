@@ -14,14 +14,14 @@ class MaskedClustersSettings(BaseModel):
 
     kind: Literal["masked-clusters"] = Field("masked-clusters", title="Objective")
     generations: int = Field(
-        2,
+        3,
         ge=1,
         le=8,
         title="Generations",
         description="How often the targets are refitted; the first ones come from a filter bank.",
     )
     first_share: float = Field(
-        0.4,
+        0.25,
         gt=0,
         le=1,
         title="First generation's share",
@@ -43,7 +43,7 @@ class MaskedClustersSettings(BaseModel):
         json_schema_extra={"unit": "px"},
     )
     mask_share: float = Field(
-        0.4,
+        0.3,
         ge=0,
         le=0.95,
         title="Hidden share",

@@ -24,7 +24,7 @@ from napari_dense_ssl.predict.views import IDENTITY, ViewAverage, WindowView, co
 from napari_dense_ssl.predict.windows import Layout, Window, groups, windows
 from napari_dense_ssl.volume import Intensity, Volume
 
-_TILE = {"cpu": 336, "cuda": 1024, "mps": 512}
+_TILE = {"cpu": 560, "cuda": 1024, "mps": 512}
 _BYTES_PER_PIXEL = 8192
 """Memory of a forward pass and its averages for each pixel of a window, estimated from above."""
 

@@ -23,7 +23,7 @@ class PredictSettings(BaseModel):
         le=8192,
         title="Tile",
         description="Largest window that is computed at once. Larger ones waste less on halos but need more "
-        "memory and take longer to stop; none means 336 on a CPU, 1024 on a GPU.",
+        "memory and take longer to stop; none means 560 on a CPU, 1024 on a GPU.",
         json_schema_extra={"unit": "px"},
     )
     halo: int | None = Field(

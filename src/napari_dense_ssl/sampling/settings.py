@@ -38,7 +38,7 @@ class SamplerSettings(BaseModel):
         True, title="Symmetries", description="Whether views are turned and flipped (eight symmetries)."
     )
     photometric: float = Field(
-        1.0,
+        0.4,
         ge=0,
         le=4,
         title="Photometric change",

@@ -19,7 +19,7 @@ from napari_dense_ssl.volume.pixels import ArrayPixels, PlanarPixels, grown
 
 Factors = tuple[float, float, float]
 
-_SAMPLE_VOXELS = 1 << 22
+_SAMPLE_VOXELS = 1 << 20
 _SAMPLE_BLOCKS = 32
 _SAMPLE_DECODED = 1 << 30  # bytes
 
