@@ -39,17 +39,10 @@ class Codebook:
         Tensor, shape (B, Y, X), int64
             Codes in [0, K).
         """
-        weight, bias = self.as_linear()
-        return F.conv2d(features, weight[:, :, None, None], bias).argmax(dim=1)
-
-    def as_linear(self, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
-        """Weights (K, D) and biases (K,) of logits ``-|z - c_k|^2 / (2 temperature)`` up to a constant.
-
-        ``z`` is the standardised feature; the term ``|z|^2``, the same for all K, is left out.
-        """
+        # argmin |z - c|^2 = argmax (z.c - |c|^2 / 2), linear in the features: one 1 x 1 convolution.
         weight = self.centres / self.std
         bias = -0.5 * self.centres.square().sum(dim=1) - weight @ self.mean
-        return weight / temperature, bias / temperature
+        return F.conv2d(features, weight[:, :, None, None], bias).argmax(dim=1)
 
     def to(self, device: torch.device) -> Codebook:
         """Return a copy on another device."""
