@@ -1,3 +1,4 @@
+# ruff: noqa: I001  torch is imported before the window, on purpose
 """How long the event loop is held up while a network trains beside it, and what the window costs training.
 
     xvfb-run -a -s "-screen 0 1600x1000x24 +extension GLX" python benchmarks/window.py [--volume sample:em]
@@ -19,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import torch  # before the window: software OpenGL and triton each bring an LLVM of their own  # noqa: F401
+import torch  # noqa: F401  software OpenGL and triton each bring an LLVM of their own
 import napari
 import numpy as np
 from napari_dense_ssl.core.events import Step
@@ -72,7 +73,8 @@ def steps_per_second(times: list[float]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--volume", default="sample:em")
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--threads", default="1,2")
@@ -84,9 +86,7 @@ def main() -> None:
     rows: dict[str, dict[str, float]] = {}
 
     def settings(threads: int) -> TrainSettings:
-        return TrainSettings(
-            minutes=60, threads=threads, device="cpu", objective={"codebook_pixels": 20_000}
-        )
+        return TrainSettings(minutes=60, threads=threads, device="cpu", objective={"codebook_pixels": 20_000})
 
     counts = [int(t) for t in options.threads.split(",")]
     for threads in counts:

@@ -4,10 +4,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_dense_ssl.core.colours import class_colours
 from napari_dense_ssl.core.events import Preview
 from napari_dense_ssl.core.geometry import Box, Grid
 from napari_dense_ssl.gui import maps
-from napari_dense_ssl.core.colours import class_colours
 from napari_dense_ssl.gui.colours import class_colormap
 from napari_dense_ssl.gui.maps import SparseMap, full_resolution
 
