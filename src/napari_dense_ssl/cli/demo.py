@@ -25,7 +25,12 @@ SHAPE = (12, 512, 512)
 TRAINED = 9
 """Slices from the top that are trained on; the others are scored."""
 
-_QUICK = ["sampler.batch=6", "objective.codebook_pixels=40000"]
+_QUICK = [
+    "sampler.batch=6",
+    "objective.codebook_pixels=40000",
+    "objective.generations=2",
+    "objective.first_share=0.5",
+]
 """Settings for minutes in place of hours: more and smaller steps, targets that are fitted faster."""
 
 _RECORD = "demo.json"
