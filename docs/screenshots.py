@@ -15,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import napari
-from PIL import Image
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
@@ -56,12 +55,11 @@ class Session:
         return widget
 
     def picture(self, name: str) -> None:
-        """Save the whole window, in 256 colours: grey noise compresses badly."""
+        """Save the whole window."""
         self.count += 1
         wait(0.4)
         path = self.images / f"{self.count:02d}-{name}.png"
-        pixels = self.viewer.screenshot(canvas_only=False, flash=False)
-        Image.fromarray(pixels[..., :3]).quantize(256).save(path, optimize=True)
+        self.viewer.screenshot(str(path), canvas_only=False, flash=False)
         print(path)
 
     def slice(self, z: int) -> None:
