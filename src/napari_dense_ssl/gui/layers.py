@@ -56,11 +56,14 @@ def volume_metadata(volume: Volume) -> dict[str, Any]:
 
 
 def spatial(volume: Volume) -> dict[str, Any]:
-    """Return the keywords that place a volume's layer in the world (nm, centre of voxel 0)."""
+    """Return the keywords that place a volume's layer in the world (nm, centre of voxel 0).
+
+    Where the voxel size is not known the unit is the pixel: a scale bar must not show guessed lengths.
+    """
     return {
         "scale": tuple(volume.voxel_size),
         "translate": volume.translation,
-        "units": UNITS,
+        "units": UNITS if volume.voxel_size_known else ("pixel",) * 3,
         "axis_labels": AXES,
     }
 

@@ -148,6 +148,8 @@ class VolumeDock(Dock):
         if volume is None:
             return
         size = None if volume.voxel_size_known else self.voxels.values()
+        if size == tuple(volume.voxel_size):  # untouched: still unknown, and shown in pixels
+            size = None
         source, dataset = volume.source, volume.dataset
         made: list[Any] = []
 
