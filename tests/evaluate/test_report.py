@@ -84,7 +84,9 @@ def test_the_better_score_is_marked():
     ],
 )
 def test_what_is_missing_is_left_out(changes):
-    report_figure(_page(**changes)).savefig(BytesIO(), dpi=40)
+    picture = BytesIO()
+    report_figure(_page(**changes)).savefig(picture, dpi=40)
+    assert picture.getvalue().startswith(b"\x89PNG")
 
 
 def test_only_the_untaught_page_has_no_scores():

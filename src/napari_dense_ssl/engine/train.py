@@ -109,6 +109,7 @@ class _Training:
         self._region = Box.parse(region, volume.shape) if region else Box.whole(volume.shape)
         self._splits = 1
         self._last_report = 0.0
+        self._last_losses: dict[str, float] = {}
 
     def run(self) -> Iterator[Event]:
         settings, volume = self._settings, self._volume
@@ -200,8 +201,6 @@ class _Training:
             self._out,
             {"steps": budget.done, "seconds": round(budget.seconds, 1)} | self._last_losses,
         )
-
-    _last_losses: dict[str, float] = {}  # noqa: RUF012  replaced, never changed
 
     def _step(self, batch: CropBatch, rate: float) -> Generator[Event, None, dict[str, Tensor]]:
         """Do one optimiser step, in parts where memory is short."""

@@ -6,8 +6,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-CHANNELS_PER_SCALE = 4
-
 
 def gaussian(images: Tensor, sigma: float) -> Tensor:
     """Blur images of shape (B, C, Y, X) by a Gaussian of `sigma` px, truncated at 3 sigma, reflected."""
