@@ -17,8 +17,8 @@ from torch.nn import functional as F
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.evaluate import score_classes
 from napari_dense_ssl.model import DenseEncoder, RunFolder, choose_device
+from napari_dense_ssl.model.filter_bank import filter_bank
 from napari_dense_ssl.objective.codebook import fit_codebook
-from napari_dense_ssl.objective.filter_bank import filter_bank
 from napari_dense_ssl.volume import Intensity, open_volume
 
 EDGE = 512

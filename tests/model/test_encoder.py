@@ -28,6 +28,35 @@ def test_logits_and_features_have_the_resolution_of_the_input(encoder: DenseEnco
     torch.testing.assert_close(probabilities.sum(1), torch.ones(1, 16, 16))
 
 
+def test_every_second_pixel_alone_is_what_the_whole_has_there(encoder: DenseEncoder) -> None:
+    images = torch.randn(2, 1, 32, 40)
+    whole = encoder.features(images)
+    for phase in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        part = encoder.features(images, phase)
+        torch.testing.assert_close(part, whole[..., phase[0] :: 2, phase[1] :: 2])
+
+
+def test_neighbouring_slices_are_seen() -> None:
+    torch.manual_seed(0)
+    network = DenseEncoder(SMALL.model_copy(update={"slices": 3}), classes=4)
+    images = torch.randn(1, 3, 32, 32, requires_grad=True)
+    (gradient,) = torch.autograd.grad(network(images).logits.square().sum(), images)
+    assert (gradient.abs().sum(dim=(0, 2, 3)) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("step", "slices"), [(1.0, 7), (1.26, 5), (2.9, 3), (4.0, 1), (8.5, 1), (float("inf"), 1)]
+)
+def test_slices_are_looked_at_together_where_they_lie_close(step: float, slices: int) -> None:
+    assert EncoderSettings().resolved(step).slices == slices
+    assert EncoderSettings(slices=3).resolved(step).slices == 3
+
+
+def test_a_pixels_own_slice_lies_in_the_middle() -> None:
+    with pytest.raises(ValueError, match="must be odd"):
+        EncoderSettings(slices=4)
+
+
 def test_no_convolution_pads_with_zeros_unless_asked_to() -> None:
     def modes(settings: EncoderSettings) -> set[str]:
         network = DenseEncoder(settings)

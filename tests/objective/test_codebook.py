@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from napari_dense_ssl.objective.codebook import Codebook, fit_codebook
+from napari_dense_ssl.objective.codebook import Codebook, fit_codebook, fit_linear_head
 
 
 def test_each_pixel_gets_the_nearest_standardised_centre() -> None:
@@ -39,3 +39,18 @@ def test_constant_features_do_not_divide_by_zero() -> None:
     samples = np.ones((100, 2), dtype=np.float32)
     samples[:, 1] = np.arange(100)
     assert bool(fit_codebook(samples, 3, seed=0).centres.isfinite().all())
+
+
+def test_a_closed_form_head_finds_gaussian_classes_and_their_odds() -> None:
+    """Three Gaussians of equal covariance: the Bayes rule is linear, and is what comes out."""
+    rng = np.random.default_rng(0)
+    means = np.array([[0.0, 0], [2, 0], [0, 2]])
+    codes = rng.choice(3, 30_000, p=[0.5, 0.3, 0.2])
+    features = (means[codes] + 0.5 * rng.normal(size=(30_000, 2))).astype(np.float32)
+    weight, bias = fit_linear_head(features, codes, classes=5)  # two classes have no pixel
+    logits = torch.from_numpy(features) @ weight.T + bias
+    assert set(logits.argmax(1).tolist()) == {0, 1, 2}
+    expected = means @ means[1] / 0.25 - means[1] @ means[1] / 0.5 + np.log(0.3)
+    expected -= means @ means[0] / 0.25 - means[0] @ means[0] / 0.5 + np.log(0.5)
+    at_means = torch.from_numpy(means.astype(np.float32)) @ weight.T + bias
+    np.testing.assert_allclose((at_means[:, 1] - at_means[:, 0]).numpy(), expected, atol=0.35)

@@ -14,6 +14,8 @@ from napari_dense_ssl.volume import Volume
 class PointwiseEncoder(nn.Module):
     """Looks at one pixel at a time: exactly equivariant, and its classes are grey levels."""
 
+    slices = 1
+
     def __init__(self, classes: int = 4, multiple: int = 8) -> None:
         super().__init__()
         self.classes, self.feature_channels, self.multiple, self.default_halo = classes, 3, multiple, 8

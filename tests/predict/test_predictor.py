@@ -56,7 +56,7 @@ def test_a_grid_of_the_stride_is_seen_by_the_shifts_only(cpu, volume):
     """A code that repeats with the stride is unchanged by turns about the window's middle, not by shifts."""
 
     class Grid(torch.nn.Module):
-        classes, feature_channels, multiple, default_halo = 2, 1, 8, 8
+        classes, feature_channels, multiple, default_halo, slices = 2, 1, 8, 8, 1
 
         def forward(self, images):
             _, _, height, width = images.shape

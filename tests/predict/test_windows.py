@@ -41,10 +41,10 @@ def test_what_lies_beyond_the_plane_is_its_reflection(shape):
     (window,) = windows([Box.whole(picture.shape)], shape, Layout(64, 8, 8))
     pixels = window.read(volume, volume.intensity(), 5)
     height, width = window.tile.outer_shape
-    assert pixels.shape == (height + 10, width + 10)
+    assert pixels.shape == (1, height + 10, width + 10)
     assert pixels.dtype == np.float32
-    margins = [(5, height + 5 - shape[0]), (5, width + 5 - shape[1])]
-    expected = np.pad(volume.intensity().normalise(picture[0]), margins, mode="reflect")
+    margins = [(0, 0), (5, height + 5 - shape[0]), (5, width + 5 - shape[1])]
+    expected = np.pad(volume.intensity().normalise(picture), margins, mode="reflect")
     assert np.array_equal(pixels, expected)
 
 
@@ -56,7 +56,7 @@ def test_windows_read_alike_wherever_they_are_cut(texture):
     picture = whole.read(volume, intensity, 8)
     for window in windows([Box.whole(volume.shape)], (101, 90), Layout(56, 8, 8)):
         (y0, y1), (x0, x1) = window.tile.outer
-        assert np.array_equal(window.read(volume, intensity, 8), picture[y0 : y1 + 16, x0 : x1 + 16])
+        assert np.array_equal(window.read(volume, intensity, 8), picture[:, y0 : y1 + 16, x0 : x1 + 16])
 
 
 def test_groups_keep_the_order_and_one_shape():
@@ -66,3 +66,15 @@ def test_groups_keep_the_order_and_one_shape():
     cut = list(groups([*found, *other], 2))
     assert [len(group) for group in cut] == [2, 2, 1, 1]
     assert [window.z for group in cut for window in group] == [0, 1, 2, 3, 4, 9]
+
+
+def test_a_window_holds_its_neighbouring_slices(texture):
+    volume = Volume.from_arrays([texture((6, 64, 64))])
+    intensity = volume.intensity()
+    for window in windows([Box.whole(volume.shape)], (64, 64), Layout(64, 8, 8)):
+        stack = window.read(volume, intensity, 0, slices=3)
+        assert stack.shape == (3, 64, 64)
+        for offset in (-1, 0, 1):
+            z = {-1: 1, 6: 4}.get(window.z + offset, window.z + offset)  # mirrored at both ends
+            expected = intensity.normalise(volume.read(Box((z, 0, 0), (z + 1, 64, 64)))[0])
+            assert np.array_equal(stack[1 + offset], expected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
@@ -13,21 +14,38 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_dense_ssl.core.events import Beat, Event, Noted
+from napari_dense_ssl.core.geometry import Symmetry
 from napari_dense_ssl.engine.networks import Networks
 from napari_dense_ssl.engine.schedule import generation_span
 from napari_dense_ssl.engine.settings import TrainSettings
 from napari_dense_ssl.model import DenseEncoder
-from napari_dense_ssl.objective.codebook import Codebook, fit_codebook
-from napari_dense_ssl.objective.filter_bank import filter_bank
+from napari_dense_ssl.model.filter_bank import filter_bank, filter_bank_3d
+from napari_dense_ssl.objective.codebook import Codebook, fit_codebook, fit_linear_head
 from napari_dense_ssl.objective.masked_clusters import masked_losses
 from napari_dense_ssl.sampling.crops import CropBatch, CropSampler
-from napari_dense_ssl.sampling.views import block_masks, cut_views, hide, photometric
+from napari_dense_ssl.sampling.views import block_masks, cut_views, hide, own_slices, photometric, turned
 
 _RIM = 8
 """Pixels at a window's edge that give no target: filters and teacher see only one side there."""
 
-_PIXELS_A_WINDOW = 1024
+_MOST_REACH = 6
+"""Slices on either side that three-dimensional filters look at; beyond, they are cut off."""
+
+_NONE = 255
+"""Code of pixels that have none; there are at most 254 classes."""
+
+_PARTS = 4
+"""In how many parts a batch is looked at when a codebook is fitted."""
+
+_PIXELS_A_WINDOW = 2048
 """Pixels of a window that a codebook is fitted to; neighbours say little that is new."""
+
+
+def target_reach(settings: TrainSettings, slice_step: float) -> int:
+    """Return how many slices on either side the hand-made targets look at."""
+    if settings.encoder.slices == 1:
+        return 0
+    return min(_MOST_REACH, math.ceil(2.5 * max(settings.objective.sigmas) / slice_step))
 
 
 class MaskedClusters:
@@ -41,15 +59,23 @@ class MaskedClusters:
         Student, its average, device.
     sampler : callable
         Makes a sampler of the same region from a seed, for fitting codebooks.
+    slice_step : float
+        Distance between slices, in pixels of their plane; windows hold several slices where it is small.
     """
 
     def __init__(
-        self, settings: TrainSettings, networks: Networks, sampler: Callable[[int], CropSampler]
+        self,
+        settings: TrainSettings,
+        networks: Networks,
+        sampler: Callable[[int], CropSampler],
+        slice_step: float = float("inf"),
     ) -> None:
+        self._slice_step = slice_step
         self._settings, self._objective, self._networks = settings, settings.objective, networks
         self._sampler = sampler
         self._generation = -1
         self._codebook: Codebook | None = None
+        self._codes: dict[tuple[int, int], np.ndarray[Any, np.dtype[np.uint8]]] = {}
         self._teacher: DenseEncoder | None = None
 
     def prepare(self, fraction: float) -> Iterator[Event]:
@@ -59,31 +85,51 @@ class MaskedClusters:
             return
         if generation > 0:
             self._teacher = copy.deepcopy(self._networks.averaged_encoder).eval()
-        samples = yield from self._samples(generation)
+        samples, embedding = yield from self._samples(generation)
         with ThreadPoolExecutor(1, thread_name_prefix="dense-ssl-codebook") as thread:
-            fit = thread.submit(
-                fit_codebook, samples, self._settings.classes, self._settings.seed + generation
-            )
+            fit = thread.submit(self._fit, samples, embedding, generation)
             while wait([fit], timeout=0.1).not_done:
                 yield Beat()
+        codebook, weight, bias = fit.result()
         # All ranks go on with the first one's centres.
-        self._codebook = self._networks.share_codebook(fit.result())
-        if generation > 0:
-            self._networks.renew_head(self._settings.seed + generation)
+        self._codebook = self._networks.share_codebook(codebook)
+        self._networks.renew_head(weight, bias)
         self._generation = generation
+        self._codes.clear()
         source = "a filter bank of the image" if generation == 0 else "what the network has learned so far"
         yield Noted(
             f"Generation {generation} begins: its targets are {self._settings.classes} clusters of {source}, "
             f"fitted to {len(samples):,} pixels."
         )
 
+    def _fit(
+        self, samples: np.ndarray[Any, Any], embedding: np.ndarray[Any, Any], generation: int
+    ) -> tuple[Codebook, Tensor, Tensor]:
+        """Return the codebook of a generation, and a head that tells its codes from the embedding."""
+        classes = self._settings.classes
+        codebook = fit_codebook(samples, classes, self._settings.seed + generation)
+        pixels = torch.from_numpy(samples)[:, :, None, None]  # (N, D) -> (N, D, 1, 1)
+        codes = codebook.assign(pixels).flatten().numpy()
+        return codebook, *fit_linear_head(embedding, codes, classes)
+
     def progress(self, fraction: float) -> float:
         """Return the share of the present generation that is over."""
         _, start, stop = generation_span(self._objective, fraction)
         return (fraction - start) / (stop - start)
 
+    def ready(self, batch: CropBatch, sampler: CropSampler) -> Iterator[Event]:
+        """Compute the targets of a batch, for whole planes of its blocks, which later batches use too."""
+        for key in [key for key in self._codes if key[0] < batch.oldest]:
+            del self._codes[key]
+        for block, box in zip(batch.blocks, batch.boxes, strict=True):
+            key = (block.index, box.start[0])
+            if key not in self._codes:
+                stack = torch.from_numpy(sampler.plane(block, box.start[0]))[None]
+                features = yield from self._features(stack, self._generation)
+                self._codes[key] = self._assign(features)
+
     def losses(self, batch: CropBatch, step: int, part: slice) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss to be minimised and its terms, for a part of a batch.
+        """Return the loss to be minimised and its terms, for a part of a batch that is :meth:`ready`.
 
         Parameters
         ----------
@@ -94,7 +140,7 @@ class MaskedClusters:
             Which crops of the batch.
         """
         networks, objective, crop = self._networks, self._objective, self._settings.sampler.crop
-        batch = CropBatch(batch.windows[part], batch.offsets[part], batch.symmetries[part], batch.boxes[part])
+        batch = batch.part(part)
         seed = (self._settings.seed, 2, step, part.start, networks.rank)
         rng = np.random.default_rng(seed)
         generator = torch.Generator(networks.device.torch_device)
@@ -102,23 +148,19 @@ class MaskedClusters:
         phase = (int(rng.integers(2)), int(rng.integers(2)))
 
         windows = networks.device.to_device(torch.from_numpy(batch.windows))  # (B, N, R, R)
-        middle = windows.shape[1] // 2
-        clean = windows[:, middle : middle + 1]
-        codes = cut_views(self._targets(clean)[:, None], batch, crop)[:, 0]  # (B, S, S)
-        codes = codes[:, phase[0] :: 2, phase[1] :: 2]
-        views = cut_views(windows, batch, crop)  # (B, N, S, S)
-        count = len(views)
+        targets = networks.device.to_device(torch.from_numpy(self._targets(batch)))  # (B, R, R)
+        codes = cut_views(targets[:, None], batch, crop)[:, 0]  # (B, S, S)
+        codes = codes[:, phase[0] :: 2, phase[1] :: 2].long()
+        codes = torch.where(codes == _NONE, -1, codes)
+        context = self._settings.context
+        reach = context or networks.encoder.slices // 2
+        views = cut_views(own_slices(windows, reach), batch, crop)  # (B, C, S, S)
+        middle, count = context, len(views)
         across = round(objective.across_share * count) if self._settings.context else 0
 
-        masks = torch.from_numpy(
-            block_masks(count - across, crop, objective.mask_size, objective.mask_share, rng)
-        ).to(windows.device)
-        images = photometric(
-            views[across:, middle : middle + 1], self._settings.sampler.photometric, generator
-        )
-        images = hide(images, masks, generator).contiguous(memory_format=torch.channels_last)
+        images, masks = self._student_input(views[across:], rng, generator)
         terms: dict[str, Tensor] = {}
-        total = clean.new_zeros(())
+        total = windows.new_zeros(())
         if count > across:
             logits = networks.student(images, None, phase)
             found = masked_losses(logits, codes[across:], masks[:, phase[0] :: 2, phase[1] :: 2])
@@ -133,6 +175,17 @@ class MaskedClusters:
             terms["across"] = masked_losses(logits, codes[:across], hidden).hidden
             total = total + terms["across"]
         return total, terms
+
+    def _student_input(
+        self, views: Tensor, rng: np.random.Generator, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Return what the student sees of clean views (B, N, Y, X), and where it sees noise instead."""
+        objective = self._objective
+        shape = len(views), views.shape[-1], objective.mask_size, objective.mask_share
+        masks = torch.from_numpy(block_masks(*shape, rng)).to(views.device)
+        images = own_slices(views, self._networks.encoder.slices // 2)
+        images = photometric(images, self._settings.sampler.photometric, generator)
+        return hide(images, masks, generator).contiguous(memory_format=torch.channels_last), masks
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return (values, weights) that a checkpoint keeps."""
@@ -153,42 +206,90 @@ class MaskedClusters:
             self._teacher = copy.deepcopy(self._networks.averaged_encoder).eval()
             self._teacher.load_state_dict(mine)
 
-    def _features(self, clean: Tensor, generation: int) -> Tensor:
-        """Return what the codebook of a generation clusters, shape (B, D, R, R)."""
-        with torch.no_grad():
-            if generation == 0:
-                return filter_bank(clean, self._objective.sigmas)
-            assert self._teacher is not None  # set when generation 1 began
-            with self._networks.device.autocast():
-                images = clean.contiguous(memory_format=torch.channels_last)
-                # The pyramid rather than the last features, which are bent to the codes before.
-                pyramid = self._teacher.pyramid(images).float()
-            return F.interpolate(pyramid, scale_factor=2, mode="bilinear", align_corners=False)
+    def _features(self, stack: Tensor, generation: int) -> Generator[Event, None, Tensor]:
+        """Yield beats; return what the codebook of a generation clusters.
 
-    def _targets(self, clean: Tensor) -> Tensor:
-        """Return the codes of clean windows (B, 1, R, R): shape (B, R, R), -1 along the rim."""
+        Parameters
+        ----------
+        stack : Tensor, shape (B, N, Y, X)
+            Clean slices with their neighbours, on the host.
+
+        Returns
+        -------
+        Tensor, shape (B, D, Y, X)
+        """
+        networks, slices = self._networks, self._networks.encoder.slices
+        stack = networks.device.to_device(stack)
+        if generation == 0:
+            with torch.no_grad():
+                if slices > 1 and stack.shape[1] > 1:
+                    return filter_bank_3d(stack, self._slice_step, self._objective.sigmas)
+                return filter_bank(own_slices(stack, 0), self._objective.sigmas)
+        assert self._teacher is not None  # set when generation 1 began
+        height, width = stack.shape[-2:]
+        multiple = networks.encoder.multiple
+        clean = F.pad(
+            own_slices(stack, slices // 2), (0, -width % multiple, 0, -height % multiple), "reflect"
+        )
+        total: Tensor | None = None
+        views = Symmetry.all()[:: 8 // self._objective.teacher_views]
+        for symmetry in views:
+            with torch.no_grad(), networks.device.autocast():
+                image = turned(clean, symmetry).contiguous(memory_format=torch.channels_last)
+                pyramid = self._teacher.pyramid(image)
+                features = self._teacher.embed(pyramid, image)
+                wide = F.interpolate(pyramid, scale_factor=2, mode="bilinear", align_corners=False)
+                # The pyramid is less bent to the codes before; the last features are finer.
+                both = turned(torch.cat([wide, features], dim=1), symmetry.inverse).float()
+            total = both if total is None else total + both
+            yield Beat()
+        assert total is not None  # there is one view at least
+        return total[..., :height, :width] / len(views)
+
+    def _assign(self, features: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """Return the codes of a plane's features (1, D, Y, X): shape (Y, X), _NONE along the rim."""
         assert self._codebook is not None  # prepare() comes first
-        codes = self._codebook.assign(self._features(clean, self._generation))
-        targets = torch.full_like(codes, -1)
-        targets[:, _RIM:-_RIM, _RIM:-_RIM] = codes[:, _RIM:-_RIM, _RIM:-_RIM]
+        codes = self._codebook.assign(features)[0].to(torch.uint8).cpu().numpy()
+        targets = np.full_like(codes, _NONE)
+        targets[_RIM:-_RIM, _RIM:-_RIM] = codes[_RIM:-_RIM, _RIM:-_RIM]
         return targets
 
-    def _samples(self, generation: int) -> Generator[Event, None, np.ndarray[Any, Any]]:
-        """Yield beats; return features of pixels from all over the region, shape (N, D)."""
+    def _targets(self, batch: CropBatch) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """Return the codes of the windows, shape (B, R, R)."""
+        windows = []
+        for block, box in zip(batch.blocks, batch.boxes, strict=True):
+            (z, y, x), (_, y0, x0) = box.start, block.box.start
+            _, height, width = box.shape
+            codes = self._codes[block.index, z]
+            windows.append(codes[y - y0 : y - y0 + height, x - x0 : x - x0 + width])
+        return np.stack(windows)
+
+    def _samples(
+        self, generation: int
+    ) -> Generator[Event, None, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+        """Yield beats; return what is clustered, shape (N, D), and the student's embedding (N, D') there."""
         rng = np.random.default_rng((self._settings.seed, 3, generation))
+        generator = torch.Generator(self._networks.device.torch_device)
+        generator.manual_seed(int(rng.integers(2**62)))
         chosen: list[np.ndarray[Any, Any]] = []
-        wanted = self._objective.codebook_pixels
+        embedded: list[np.ndarray[Any, Any]] = []
+        networks, wanted = self._networks, self._objective.codebook_pixels
+        encoder = networks.averaged_encoder.eval()
+        inside = (..., slice(_RIM, -_RIM), slice(_RIM, -_RIM))
         with self._sampler(self._settings.seed + 1_000_003 * (generation + 1)) as sampler:
             for step in range(10**6):
-                batch = sampler.batch(step).middle
-                for window in np.array_split(batch, max(1, len(batch) // 4)):
-                    clean = self._networks.device.to_device(torch.from_numpy(window))
-                    features = self._features(clean, generation)[..., _RIM:-_RIM, _RIM:-_RIM]
-                    pixels = features.flatten(2).transpose(1, 2)  # (B, D, Y, X) -> (B, Y X, D)
-                    for crop in pixels.cpu().numpy():
-                        take = min(_PIXELS_A_WINDOW, len(crop))
-                        chosen.append(crop[rng.choice(len(crop), take, replace=False)])
+                for window in np.array_split(sampler.batch(step).windows, _PARTS):
+                    stack = torch.from_numpy(window)
+                    features = yield from self._features(stack, generation)
+                    with torch.no_grad(), networks.device.autocast():
+                        images, _ = self._student_input(networks.device.to_device(stack), rng, generator)
+                        embedding = encoder.features(images)
+                    maps = torch.cat([features, embedding.float()], dim=1)[inside]
+                    for crop in maps.flatten(2).transpose(1, 2).cpu().numpy():  # (Y X, D + D')
+                        take = rng.choice(len(crop), min(_PIXELS_A_WINDOW, len(crop)), replace=False)
+                        chosen.append(crop[take, : features.shape[1]])
+                        embedded.append(crop[take, features.shape[1] :])
                     yield Beat()
                 if sum(len(c) for c in chosen) >= wanted:
                     break
-        return np.concatenate(chosen)[:wanted]
+        return np.concatenate(chosen)[:wanted], np.concatenate(embedded)[:wanted]

@@ -54,11 +54,11 @@ def preview(
     for tile in tiles(plane, wanted, window=window, halo=halo, multiple=encoder.multiple):
         (y0, y1), (x0, x1) = tile.outer
         inside = Box((z, y0, x0), (z + 1, min(y1, plane[0]), min(x1, plane[1])))
-        pixels = intensity.normalise(volume.read(inside))[0]
-        missing = ((0, y1 - inside.stop[1]), (0, x1 - inside.stop[2]))
+        pixels = intensity.normalise(volume.read_around(inside, encoder.slices // 2))
+        missing = ((0, 0), (0, y1 - inside.stop[1]), (0, x1 - inside.stop[2]))
         pixels = np.pad(pixels, missing, mode="symmetric")
         with torch.inference_mode(), device.autocast():
-            image = device.to_device(torch.from_numpy(pixels)[None, None])
+            image = device.to_device(torch.from_numpy(pixels)[None])
             best = encoder(image.contiguous(memory_format=torch.channels_last)).logits[0].argmax(0)
         (a, b), (c, d) = tile.inner
         found = best[tile.crop_slices].to(torch.uint8).cpu().numpy()

@@ -119,12 +119,28 @@ class TrainSettings(BaseModel):
     def _some_budget(self) -> Self:
         if self.minutes is None and self.steps is None:
             raise ValueError("no budget: give minutes, steps, or both")
+        if self.context and self.encoder.slices not in (None, 1):
+            raise ValueError(
+                f"the encoder sees {self.encoder.slices} slices at once, but context {self.context} hides a "
+                "slice and shows its neighbours; set encoder.slices to 1 or context to 0"
+            )
         if self.sampler.crop % 2**self.encoder.stages:
             raise ValueError(
                 f"the crop of {self.sampler.crop} px is not a multiple of the encoder's total stride of "
                 f"{2**self.encoder.stages} px"
             )
         return self
+
+    def resolved(self, slice_step: float) -> Self:
+        """Return settings in which the encoder's number of slices is decided.
+
+        Parameters
+        ----------
+        slice_step : float
+            Distance between slices, in pixels of their plane.
+        """
+        encoder = self.encoder.resolved(float("inf") if self.context else slice_step)
+        return self.model_copy(update={"encoder": encoder})
 
     def to_yaml(self) -> dict[str, Any]:
         """Return plain values for ``settings.yaml``."""

@@ -28,7 +28,7 @@ from napari_dense_ssl.core.events import (
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.core.watch import Watch
 from napari_dense_ssl.engine.budget import Budget
-from napari_dense_ssl.engine.masked_clusters import MaskedClusters
+from napari_dense_ssl.engine.masked_clusters import MaskedClusters, target_reach
 from napari_dense_ssl.engine.networks import Networks
 from napari_dense_ssl.engine.previews import preview, save_picture
 from napari_dense_ssl.engine.schedule import learning_rate
@@ -103,16 +103,17 @@ class _Training:
     def __init__(
         self, volume: Volume, out: Path, settings: TrainSettings, resume: bool, watch: Watch | None
     ) -> None:
-        self._volume, self._out, self._settings = volume, out, settings
+        self._volume, self._out, self._written = volume, out, settings
         self._resume, self._watch = resume, watch
         region = settings.roi
         self._region = Box.parse(region, volume.shape) if region else Box.whole(volume.shape)
+        self._settings = settings
         self._splits = 1
         self._last_report = 0.0
         self._last_losses: dict[str, float] = {}
 
     def run(self) -> Iterator[Event]:
-        settings, volume = self._settings, self._volume
+        volume, depth = self._volume, self._region.shape[0]
         intensity = volume.intensity(self._region)
         if intensity.constant:
             what = "no finite value" if intensity.finite == 0 else "the same value everywhere"
@@ -120,13 +121,24 @@ class _Training:
                 f"The region {self._region} of {volume.source} has {what}, so there is nothing to learn; "
                 "choose another region or dataset."
             )
+        # Slices are looked at together where they lie close, but no more than the region has.
+        self._step_size = volume.slice_step(self._region) if depth > 1 else float("inf")
+        settings = self._written.resolved(self._step_size)
+        most = depth - 1 + depth % 2
+        if self._written.encoder.slices is None and (settings.encoder.slices or 1) > most:
+            settings = settings.model_copy(
+                update={"encoder": settings.encoder.model_copy(update={"slices": most})}
+            )
+        self._settings = settings
+        reach = max(settings.context, (settings.encoder.slices or 1) // 2)
+        self._reach = max(reach, min(target_reach(settings, self._step_size), (depth - 1) // 2))
         use_threads(settings.threads)
         device = choose_device(settings.device, settings.precision)
         # The sampler is made first: it refuses regions that are too small before anything is written.
         self._sampler_for(settings.seed).close()
         run, checkpoint = self._folder(intensity)
         networks = Networks(settings, device)
-        pretext = MaskedClusters(settings, networks, self._codebook_sampler)
+        pretext = MaskedClusters(settings, networks, self._codebook_sampler, self._step_size)
         done, seconds = 0, 0.0
         if checkpoint is not None:
             weights, state = load_weights(checkpoint), load_state(checkpoint)
@@ -183,7 +195,9 @@ class _Training:
         while budget.fraction < 1:
             yield from self._pretext.prepare(budget.fraction)
             rate = learning_rate(settings.optimiser, self._pretext.progress(budget.fraction))
-            terms = yield from self._step(sampler.batch(budget.done), rate)
+            batch = sampler.batch(budget.done)
+            yield from self._pretext.ready(batch, sampler)
+            terms = yield from self._step(batch, rate)
             budget.step_done()
             yield self._report(terms, rate)
             now = time.perf_counter()
@@ -301,7 +315,7 @@ class _Training:
 
     def _folder(self, intensity: Intensity) -> tuple[RunFolder, Path | None]:
         """Make the run folder, or open it and its newest checkpoint."""
-        settings, volume = self._settings, self._volume
+        settings, volume = self._written, self._volume
         if not self._resume:
             facts = {
                 "software": f"napari-dense-ssl {version('napari-dense-ssl')}, torch {torch.__version__}",
@@ -313,6 +327,10 @@ class _Training:
                     "dtype": str(volume.dtype),
                     "voxel_size": list(volume.voxel_size),
                     "intensity": intensity.as_dict(),
+                },
+                "encoder": {
+                    "slices": self._settings.encoder.slices,
+                    "slice_step": self._settings.encoder.slice_step,
                 },
             }
             return RunFolder.create(self._out, settings.to_yaml(), facts), None
@@ -340,7 +358,7 @@ class _Training:
             self._region,
             self._volume.intensity(self._region),
             self._settings.sampler,
-            context=self._settings.context,
+            context=self._reach,
             seed=seed,
             rank=self._networks.rank if hasattr(self, "_networks") else 0,
             world=self._networks.world if hasattr(self, "_networks") else 1,
@@ -356,5 +374,6 @@ class _Training:
             self._region,
             self._volume.intensity(self._region),
             sampler,
+            context=self._reach,
             seed=seed,
         )

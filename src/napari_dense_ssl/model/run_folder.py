@@ -165,7 +165,10 @@ class RunFolder:
             if name.startswith(prefix)
         }
         try:
-            encoder = DenseEncoder(EncoderSettings(**self.settings["encoder"]), int(self.settings["classes"]))
+            decided = self.facts.get("encoder", {})
+            encoder = DenseEncoder(
+                EncoderSettings(**(self.settings["encoder"] | decided)), int(self.settings["classes"])
+            )
             encoder.load_state_dict(weights)
         except (KeyError, TypeError, ValidationError, RuntimeError) as error:
             raise RunError(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+_REACH = 3.0
+"""Slices no further away than this, in pixels of the plane, are looked at together."""
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -44,6 +48,29 @@ class EncoderSettings(BaseModel):
         title="Features",
         description="Channels of the feature pyramid, and of the embedding.",
     )
+    filters: tuple[float, ...] = Field(
+        (1.0, 2.0, 4.0),
+        max_length=8,
+        title="Filters",
+        description="Scales of the classical filters (blur, gradient, Hessian eigenvalues) that the network "
+        "is given beside the image, so that it starts from what they see; none for none.",
+        json_schema_extra={"unit": "px"},
+    )
+    slice_step: float = Field(
+        1.0,
+        gt=0,
+        title="Slice step",
+        description="Distance between slices, measured on the volume where several are seen at once.",
+        json_schema_extra={"unit": "px"},
+    )
+    slices: int | None = Field(
+        None,
+        ge=1,
+        le=15,
+        title="Slices",
+        description="Neighbouring slices that the network sees at once, its own in the middle (an odd "
+        "number). Empty: as many as lie within 3 px, 1 for stacks of sections and up to 7 for isotropic volumes.",
+    )
     detail: int = Field(
         16,
         ge=0,
@@ -57,10 +84,26 @@ class EncoderSettings(BaseModel):
         description="What lies beyond the edge of a crop; zeros let the network see where it is.",
     )
 
+    def resolved(self, slice_step: float) -> Self:
+        """Return settings whose number of slices is decided.
+
+        Parameters
+        ----------
+        slice_step : float
+            Distance between slices, in pixels of their plane.
+        """
+        slices = self.slices
+        if slices is None:
+            slices = 2 * int(_REACH / slice_step) + 1
+        step = slice_step if math.isfinite(slice_step) else 1.0
+        return self.model_copy(update={"slices": slices, "slice_step": step})
+
     @model_validator(mode="after")
     def _one_entry_a_stage(self) -> Self:
         for name in ("depths", "widths"):
             value = getattr(self, name)
             if value is not None and len(value) != self.stages:
                 raise ValueError(f"{name} has {len(value)} entries for {self.stages} stages")
+        if self.slices is not None and self.slices % 2 == 0:
+            raise ValueError(f"slices is {self.slices}; it must be odd, the pixel's own slice in the middle")
         return self

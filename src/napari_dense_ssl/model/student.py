@@ -46,15 +46,13 @@ class Student(nn.Module):
         Tensor, shape (B, K, Y, X) or (B, K, Y / 2, X / 2)
         """
         if neighbours is None:
-            features = self.encoder.features(images)
+            features = self.encoder.features(images, phase)
         elif self.predictor is None:
             raise ValueError("neighbours were given to a student that was built without context slices")
         else:
             b, n, y, x = neighbours.shape
             pyramid = self.encoder.pyramid(neighbours.reshape(b * n, 1, y, x))  # (B N, D, Y/2, X/2)
             pyramid = self.predictor(pyramid.reshape(b, n, *pyramid.shape[1:]))  # -> (B, D, Y/2, X/2)
-            features = self.encoder.embed(pyramid)
-        if phase is not None:
-            features = features[..., phase[0] :: 2, phase[1] :: 2]
+            features = self.encoder.embed(pyramid, phase=phase)
         logits: Tensor = self.encoder.head(features)
         return logits

@@ -56,6 +56,12 @@ class MaskedClustersSettings(BaseModel):
         title="Weight of seen pixels",
         description="Weight of the cross-entropy on pixels that are not hidden; hidden ones weigh 1.",
     )
+    teacher_views: Literal[1, 2, 4, 8] = Field(
+        8,
+        title="Teacher's views",
+        description="Over how many turns and flips of the image the features of later generations' targets "
+        "are averaged: a structure then has the same code whichever way it lies.",
+    )
     across_share: float = Field(
         0.25,
         gt=0,

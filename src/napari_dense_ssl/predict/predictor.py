@@ -34,6 +34,7 @@ class Encoder(Protocol):
 
     classes: int
     feature_channels: int
+    slices: int
 
     @property
     def multiple(self) -> int:
@@ -46,7 +47,7 @@ class Encoder(Protocol):
         ...
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits (B, K, Y, X) and features (B, D, Y, X) of images (B, 1, Y, X)."""
+        """Return logits (B, K, Y, X) and features (B, D, Y, X) of images (B, C, Y, X), C slices."""
         ...
 
 
@@ -223,7 +224,8 @@ class Predictor:
         with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
 
             def read(group: tuple[Window, ...]) -> list[NDArray[np.float32]]:
-                return [window.read(volume, statistics, reach) for window in group]
+                slices = self.encoder.slices
+                return [window.read(volume, statistics, reach, slices) for window in group]
 
             ahead: deque[tuple[tuple[Window, ...], Future[list[NDArray[np.float32]]]]] = deque()
             flying: deque[Flight] = deque()
@@ -308,7 +310,7 @@ class Predictor:
         """
         try:
             with torch.inference_mode(), self.device.autocast():
-                stacked = torch.stack(images)[:, None].contiguous(memory_format=torch.channels_last)
+                stacked = torch.stack(images).contiguous(memory_format=torch.channels_last)
                 logits, features = self.encoder(stacked)
                 return logits, features
         except RuntimeError as error:

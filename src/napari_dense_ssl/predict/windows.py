@@ -68,12 +68,17 @@ class Window:
         (y0, y1), (x0, x1) = self.tile.inner
         return Box((self.z, y0, x0), (self.z + 1, y1, x1))
 
-    def read(self, volume: Volume, intensity: Intensity, reach: int) -> NDArray[np.float32]:
-        """Read the window and a margin of `reach` px, normalised, reflected beyond the plane's edges.
+    def read(self, volume: Volume, intensity: Intensity, reach: int, slices: int = 1) -> NDArray[np.float32]:
+        """Read the window and a margin of `reach` px, normalised, reflected beyond the volume's edges.
+
+        Parameters
+        ----------
+        slices : int
+            How many neighbouring slices to read, the window's own in the middle.
 
         Returns
         -------
-        ndarray, shape (Y + 2 reach, X + 2 reach), float32
+        ndarray, shape (slices, Y + 2 reach, X + 2 reach), float32
         """
         _, height, width = volume.shape
         ranges, margins = [], []
@@ -82,9 +87,10 @@ class Window:
             ranges.append((low, high))
             margins.append((low - (start - reach), stop + reach - high))
         (y0, y1), (x0, x1) = ranges
-        raw = volume.read(Box((self.z, y0, x0), (self.z + 1, y1, x1)))[0]
+        raw = volume.read_around(Box((self.z, y0, x0), (self.z + 1, y1, x1)), slices // 2)
         pixels: NDArray[Any] = intensity.normalise(raw)
         # numpy reflects to and fro where the margin is wider than a tiny plane.
+        margins.insert(0, (0, 0))
         return np.pad(pixels, margins, mode="reflect") if any(m != (0, 0) for m in margins) else pixels
 
 

@@ -26,14 +26,26 @@ _MOST_GROWTH = 8
 _RETRIES = 16
 """How often another place is tried for a block that is empty (padding, resin)."""
 
+_FEWEST = 8
+"""Blocks in a pool, however large they are: a batch should come from several places."""
+
 _MOST_SLICES = 16
 """Slices a block has at the most."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """Voxels of a box, in the volume's own dtype."""
+    """Voxels of a box, in the volume's own dtype.
 
+    Attributes
+    ----------
+    index : int
+        Number in the sequence of blocks.
+    box : Box
+    voxels : ndarray, shape ``box.shape``
+    """
+
+    index: int
     box: Box
     voxels: np.ndarray[Any, Any]
 
@@ -106,7 +118,7 @@ class BlockSource:
             finite = voxels[np.isfinite(voxels)] if voxels.dtype.kind == "f" else voxels
             if finite.size and finite.min() < finite.max():
                 break
-        return Block(box, voxels)
+        return Block(index, box, voxels)
 
     def typical_growth(self) -> float:
         """Return how many times larger than asked for the blocks are, on average over the first few."""
@@ -148,7 +160,9 @@ class BlockPool:
         growth = source.typical_growth()
         block_bytes = growth * slices * settings.block**2 * itemsize
         affordable = int(settings.memory * 2**20 / max(block_bytes, 1))
-        self._size = max(1, min(settings.pool, affordable))
+        # Blocks that were grown count as many: codes are computed for whole blocks.
+        wanted = max(_FEWEST, round(settings.pool / growth))
+        self._size = max(1, min(settings.pool, wanted, affordable))
         self._rate = min(settings.batch / (settings.reuse * growth), self._size)
         self._first = min(settings.batch, self._size)
         self._source, self._ahead = source, ahead

@@ -30,12 +30,29 @@ class CropBatch:
         Index into :meth:`napari_dense_ssl.core.geometry.Symmetry.all`.
     boxes : tuple of Box
         Where the windows' middle slices lie in the volume.
+    blocks : tuple of Block
+        The blocks that the windows were cut from.
+    oldest : int
+        Blocks of lower numbers will not be drawn from any more.
     """
 
     windows: np.ndarray[Any, np.dtype[np.float32]]
     offsets: np.ndarray[Any, np.dtype[np.int64]]
     symmetries: np.ndarray[Any, np.dtype[np.int64]]
     boxes: tuple[Box, ...]
+    blocks: tuple[Block, ...] = ()
+    oldest: int = 0
+
+    def part(self, part: slice) -> CropBatch:
+        """Return some of the crops."""
+        return CropBatch(
+            self.windows[part],
+            self.offsets[part],
+            self.symmetries[part],
+            self.boxes[part],
+            self.blocks[part],
+            self.oldest,
+        )
 
     @property
     def middle(self) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -111,6 +128,18 @@ class CropSampler:
     ) -> None:
         self.close()
 
+    def plane(self, block: Block, z: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Return a block's slice with its neighbours, normalised: shape (N, Y, X).
+
+        Parameters
+        ----------
+        block : Block
+        z : int
+            The slice, in voxels of the volume.
+        """
+        low = z - block.box.start[0] - self._context
+        return self._intensity.normalise(block.voxels[low : low + 2 * self._context + 1])
+
     def _draw(self, step: int) -> CropBatch:
         settings = self._settings
         blocks = self._pool.blocks(step)
@@ -124,7 +153,9 @@ class CropSampler:
         symmetries = rng.integers(0, 8 if settings.symmetries else 1, settings.batch)
         windows, boxes = zip(*(self._cut(blocks[order[i]], places[i]) for i in self._share), strict=True)
         mine = list(self._share)
-        return CropBatch(np.stack(windows), offsets[mine], symmetries[mine], boxes)
+        used = tuple(blocks[order[i]] for i in mine)
+        oldest = self._pool.range(step)[0]
+        return CropBatch(np.stack(windows), offsets[mine], symmetries[mine], boxes, used, oldest)
 
     def _cut(
         self, block: Block, place: np.ndarray[Any, Any]

@@ -60,7 +60,7 @@ class SamplerSettings(BaseModel):
         description="Blocks held in memory at a time; a batch is drawn from all of them.",
     )
     reuse: int = Field(
-        8,
+        32,
         ge=1,
         le=1_000,
         title="Crops a block",

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from napari_dense_ssl.core.geometry import Symmetry
-from napari_dense_ssl.objective.filter_bank import gaussian
+from napari_dense_ssl.model.filter_bank import gaussian
 from napari_dense_ssl.sampling.crops import CropBatch
 
 
@@ -30,12 +30,20 @@ def cut_views(windows: Tensor, batch: CropBatch, crop: int) -> Tensor:
     symmetries = Symmetry.all()
     views = []
     for window, (y, x), index in zip(windows, batch.offsets.tolist(), batch.symmetries.tolist(), strict=True):
-        view = window[:, y : y + crop, x : x + crop]
-        symmetry = symmetries[index]
-        if symmetry.flip:
-            view = view.flip(-1)
-        views.append(torch.rot90(view, symmetry.turns, (-2, -1)))
+        views.append(turned(window[:, y : y + crop, x : x + crop], symmetries[index]))
     return torch.stack(views)
+
+
+def turned(maps: Tensor, symmetry: Symmetry) -> Tensor:
+    """Apply a symmetry to the last two axes, as :meth:`Symmetry.apply` does to arrays."""
+    flipped = maps.flip(-1) if symmetry.flip else maps
+    return torch.rot90(flipped, symmetry.turns, (-2, -1)) if symmetry.turns % 4 else flipped
+
+
+def own_slices(windows: Tensor, reach: int) -> Tensor:
+    """Return the middle slices of windows (B, N, Y, X), `reach` on either side: (B, 2 reach + 1, Y, X)."""
+    middle = windows.shape[1] // 2
+    return windows[:, middle - reach : middle + reach + 1]
 
 
 def photometric(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:

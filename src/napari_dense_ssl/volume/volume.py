@@ -16,6 +16,7 @@ from napari_dense_ssl.core.geometry import Box, VoxelSize
 from napari_dense_ssl.volume.dtypes import usable_dtype
 from napari_dense_ssl.volume.intensity import Intensity
 from napari_dense_ssl.volume.pixels import ArrayPixels, PlanarPixels, grown
+from napari_dense_ssl.volume.texture import measured_step
 
 Factors = tuple[float, float, float]
 
@@ -62,6 +63,7 @@ class Volume:
     notes: tuple[str, ...] = ()
     pixels: tuple[PlanarPixels, ...] = field(default=(), repr=False)
     _cache: dict[Box | None, Intensity] = field(default_factory=dict, repr=False, init=False)
+    _steps: dict[Box, float] = field(default_factory=dict, repr=False, init=False)
 
     @classmethod
     def from_arrays(
@@ -185,6 +187,45 @@ class Volume:
             return self.pixels[level].read(box.slices)
         return np.asarray(self.levels[level][box.slices])
 
+    def read_around(self, box: Box, reach: int) -> np.ndarray[Any, Any]:
+        """Return a part of one slice together with its neighbours; safe from any thread.
+
+        Parameters
+        ----------
+        box : Box
+            One slice thick, in voxels of the finest level.
+        reach : int
+            Neighbouring slices on either side. Beyond the volume's ends they are mirrored.
+
+        Returns
+        -------
+        ndarray, shape (2 reach + 1, Y, X)
+            The slice itself in the middle.
+
+        Raises
+        ------
+        RegionError, VolumeError
+            See :meth:`read`.
+        """
+        if reach == 0:
+            return self.read(box)
+        (z, y0, x0), (_, y1, x1) = box.start, box.stop
+        wanted = [_mirrored(i, self.shape[0]) for i in range(z - reach, z + reach + 1)]
+        low, high = min(wanted), max(wanted) + 1
+        voxels = self.read(Box((low, y0, x0), (high, y1, x1)))
+        return voxels[[i - low for i in wanted]]
+
+    def slice_step(self, box: Box | None = None) -> float:
+        """Distance between neighbouring slices in pixels of their plane, as the images show it.
+
+        See :func:`~napari_dense_ssl.volume.texture.measured_step`; the same at every call.
+        """
+        region = Box.whole(self.shape) if box is None else box
+        if region not in self._steps:
+            region.check(self.shape)
+            self._steps[region] = measured_step(self.read, region)
+        return self._steps[region]
+
     def intensity(self, box: Box | None = None) -> Intensity:
         """Statistics of the grey values, from a sample of a few chunks; the same at every call.
 
@@ -241,6 +282,15 @@ class Volume:
             start.append(first)
             stop.append(min(end, first + edge))
         return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+
+
+def _mirrored(index: int, length: int) -> int:
+    """Reflect an index into ``0 <= i < length``, the ends themselves not repeated."""
+    if length == 1:
+        return 0
+    period = 2 * (length - 1)
+    index = abs(index) % period
+    return index if index < length else period - index
 
 
 def ratio(fine: tuple[int, ...], coarse: tuple[int, ...]) -> Factors:
