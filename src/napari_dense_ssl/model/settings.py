@@ -69,7 +69,7 @@ class EncoderSettings(BaseModel):
         le=15,
         title="Slices",
         description="Neighbouring slices that the network sees at once, its own in the middle (an odd "
-        "number). Empty: as many as lie within 3 px, 1 for stacks of sections and up to 7 for isotropic volumes.",
+        "number). Empty: those within 3 px, 1 for stacks of sections and up to 7 for isotropic volumes.",
     )
     detail: int = Field(
         16,
