@@ -14,12 +14,14 @@ from torch.nn import functional as F
 
 from napari_dense_ssl.core.events import Beat, Event, Noted
 from napari_dense_ssl.engine.networks import Networks
+from napari_dense_ssl.engine.pretext import objective_of
 from napari_dense_ssl.engine.schedule import generation_span
 from napari_dense_ssl.engine.settings import TrainSettings
 from napari_dense_ssl.model import DenseEncoder
 from napari_dense_ssl.objective.codebook import Codebook, fit_codebook
 from napari_dense_ssl.objective.filter_bank import filter_bank
 from napari_dense_ssl.objective.masked_clusters import masked_losses
+from napari_dense_ssl.objective.settings import MaskedClustersSettings
 from napari_dense_ssl.sampling.crops import CropBatch, CropSampler
 from napari_dense_ssl.sampling.views import block_masks, cut_views, hide, photometric
 
@@ -43,10 +45,13 @@ class MaskedClusters:
         Makes a sampler of the same region from a seed, for fitting codebooks.
     """
 
+    divisible = True
+
     def __init__(
         self, settings: TrainSettings, networks: Networks, sampler: Callable[[int], CropSampler]
     ) -> None:
-        self._settings, self._objective, self._networks = settings, settings.objective, networks
+        self._settings, self._networks = settings, networks
+        self._objective = objective_of(settings, MaskedClustersSettings)
         self._sampler = sampler
         self._generation = -1
         self._codebook: Codebook | None = None
@@ -133,6 +138,10 @@ class MaskedClusters:
             terms["across"] = masked_losses(logits, codes[:across], hidden).hidden
             total = total + terms["across"]
         return total, terms
+
+    def settle(self, step: int, *, quick: bool = False) -> Iterator[Event]:
+        """Do nothing: the head is what is trained."""
+        return iter(())
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return (values, weights) that a checkpoint keeps."""

@@ -10,7 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from napari_dense_ssl.core.errors import SettingsError
 from napari_dense_ssl.model.settings import EncoderSettings
-from napari_dense_ssl.objective.settings import MaskedClustersSettings, ObjectiveSettings
+from napari_dense_ssl.objective.settings import (
+    CrossSliceSettings,
+    DenseDSMSettings,
+    MaskedClustersSettings,
+    ObjectiveSettings,
+)
 from napari_dense_ssl.sampling.settings import SamplerSettings
 
 
@@ -123,6 +128,28 @@ class TrainSettings(BaseModel):
             raise ValueError(
                 f"the crop of {self.sampler.crop} px is not a multiple of the encoder's total stride of "
                 f"{2**self.encoder.stages} px"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _objective_fits(self) -> Self:
+        objective, crop = self.objective, self.sampler.crop
+        if isinstance(objective, CrossSliceSettings):
+            if self.context == 0:
+                raise ValueError("the objective cross-slice needs neighbouring slices: set context 2")
+            if 2 * objective.border_trim + 16 > crop:
+                raise ValueError(
+                    f"a border trim of {objective.border_trim} px leaves less than 16 px of a crop of "
+                    f"{crop} px"
+                )
+            displaced = objective.equivariance_shift or not objective.same_window
+            if displaced and self.sampler.view_shift == 0:
+                raise ValueError("a displaced view needs room to move: set the sampler's view_shift above 0")
+        elif self.context and not isinstance(objective, MaskedClustersSettings):
+            raise ValueError(f"the objective {objective.kind} looks at each slice alone: set context 0")
+        if isinstance(objective, DenseDSMSettings) and objective.lowest_noise > objective.highest_noise:
+            raise ValueError(
+                f"the lowest noise, {objective.lowest_noise}, is above the highest, {objective.highest_noise}"
             )
         return self
 
