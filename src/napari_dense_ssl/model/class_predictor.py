@@ -34,7 +34,8 @@ class ClassPredictor(nn.Sequential):
         for dilation in (1, 2, 4):
             layers += [
                 nn.Conv2d(channels, width, 3, padding=dilation, dilation=dilation, padding_mode=padding),
-                nn.BatchNorm2d(width),
+                # Never in evaluation mode: running statistics would be kept for nothing.
+                nn.BatchNorm2d(width, track_running_stats=False),
                 nn.ReLU(),
             ]
             channels = width
