@@ -23,8 +23,9 @@ def test_settings_survive_their_yaml(name: str) -> None:
     assert TrainSettings.model_validate(yaml.safe_load(yaml.safe_dump(settings.to_yaml()))) == settings
 
 
-def test_every_field_has_a_title_and_all_but_names_a_description() -> None:
-    for model in models(TrainSettings()):
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_field_has_a_title_and_all_but_names_a_description(name: str) -> None:
+    for model in models(RECIPES[name].settings()):
         for name, field in type(model).model_fields.items():
             assert field.title, name
             assert field.description or name == "kind", name
@@ -40,6 +41,7 @@ def test_every_field_has_a_title_and_all_but_names_a_description() -> None:
         ({"sampler": {"crop": 256}}, "does not fit"),
         ({"sampler": {"crop": 100}}, "multiple"),
         ({"objective": {"mask_share": 2}}, "mask_share"),
+        ({"objective": {"kind": "magic"}}, "'masked-clusters', 'cross-slice', 'dense-iic'"),
     ],
 )
 def test_settings_out_of_their_limits_are_refused(change: dict[str, object], says: str) -> None:

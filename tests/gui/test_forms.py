@@ -90,6 +90,19 @@ def test_the_form_of_every_recipe_gives_its_settings_back(qtbot, name):
     assert TrainSettings.model_validate(settings.model_dump() | form.values()) == settings
 
 
+def test_another_objective_brings_its_own_rows(qtbot):
+    form = SettingsForm(TrainSettings)
+    qtbot.addWidget(form)
+    form.set_values(RECIPES["exp5-equivariance"].settings())
+    assert "border_trim" in form.editors["objective"].editors
+    with qtbot.waitSignal(form.changed):
+        form.editors["objective"].editors["border_trim"].set_value(8)
+    assert form.values()["objective"]["kind"] == "cross-slice"
+    form.set_values(RECIPES["dense-dsm"].settings())
+    assert "border_trim" not in form.editors["objective"].editors
+    assert form.values()["objective"]["kind"] == "dense-dsm"
+
+
 def test_every_row_of_the_training_form_has_a_title_and_a_tip(qtbot):
     def check(model: type[BaseModel], form: SettingsForm) -> None:
         for name, editor in form.editors.items():

@@ -47,7 +47,8 @@ def one_line(text: str) -> str:
 
 def _setting(item: ErrorDetails) -> str:
     """Tell one finding of pydantic: ``classes: 1 came, expected: input should be greater than 1``."""
-    name = ".".join(str(part) for part in item["loc"]) or "settings"
+    # pydantic names a union's member by its kind, which has a hyphen as no field's name has.
+    name = ".".join(str(part) for part in item["loc"] if "-" not in str(part)) or "settings"
     if item["type"] == "extra_forbidden":
         return f"The setting {name!r} is unknown; see `napari-dense-ssl train --help` for the known ones"
     message = str(item["msg"]).removeprefix("Value error, ").rstrip(".")

@@ -16,12 +16,14 @@ from torch.nn import functional as F
 from napari_dense_ssl.core.events import Beat, Event, Noted
 from napari_dense_ssl.core.geometry import Symmetry
 from napari_dense_ssl.engine.networks import Networks
+from napari_dense_ssl.engine.pretext import objective_of
 from napari_dense_ssl.engine.schedule import generation_span
 from napari_dense_ssl.engine.settings import TrainSettings
 from napari_dense_ssl.model import DenseEncoder
 from napari_dense_ssl.model.filter_bank import filter_bank, filter_bank_3d
 from napari_dense_ssl.objective.codebook import Codebook, fit_codebook, fit_linear_head
 from napari_dense_ssl.objective.masked_clusters import masked_losses
+from napari_dense_ssl.objective.settings import MaskedClustersSettings
 from napari_dense_ssl.sampling.crops import CropBatch, CropSampler
 from napari_dense_ssl.sampling.views import block_masks, cut_views, hide, own_slices, photometric, turned
 
@@ -41,11 +43,12 @@ _PIXELS_A_WINDOW = 2048
 """Pixels of a window that a codebook is fitted to; neighbours say little that is new."""
 
 
-def target_reach(settings: TrainSettings, slice_step: float) -> int:
-    """Return how many slices on either side the hand-made targets look at."""
-    if settings.encoder.slices == 1:
+def target_reach(settings: TrainSettings) -> int:
+    """Return how many slices on either side the hand-made targets look at, the encoder's being decided."""
+    objective, encoder = settings.objective, settings.encoder
+    if not isinstance(objective, MaskedClustersSettings) or encoder.slices in (None, 1):
         return 0
-    return min(_MOST_REACH, math.ceil(2.5 * max(settings.objective.sigmas) / slice_step))
+    return min(_MOST_REACH, math.ceil(2.5 * max(objective.sigmas) / encoder.slice_step))
 
 
 class MaskedClusters:
@@ -59,19 +62,18 @@ class MaskedClusters:
         Student, its average, device.
     sampler : callable
         Makes a sampler of the same region from a seed, for fitting codebooks.
-    slice_step : float
-        Distance between slices, in pixels of their plane; windows hold several slices where it is small.
     """
+
+    divisible = True
 
     def __init__(
         self,
         settings: TrainSettings,
         networks: Networks,
         sampler: Callable[[int], CropSampler],
-        slice_step: float = float("inf"),
     ) -> None:
-        self._slice_step = slice_step
-        self._settings, self._objective, self._networks = settings, settings.objective, networks
+        self._settings, self._networks = settings, networks
+        self._objective = objective_of(settings, MaskedClustersSettings)
         self._sampler = sampler
         self._generation = -1
         self._codebook: Codebook | None = None
@@ -187,6 +189,10 @@ class MaskedClusters:
         images = photometric(images, self._settings.sampler.photometric, generator)
         return hide(images, masks, generator).contiguous(memory_format=torch.channels_last), masks
 
+    def settle(self, step: int, *, quick: bool = False) -> Iterator[Event]:
+        """Do nothing: the head is what is trained."""
+        return iter(())
+
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return (values, weights) that a checkpoint keeps."""
         values: dict[str, Any] = {"generation": self._generation}
@@ -223,7 +229,7 @@ class MaskedClusters:
         if generation == 0:
             with torch.no_grad():
                 if slices > 1 and stack.shape[1] > 1:
-                    return filter_bank_3d(stack, self._slice_step, self._objective.sigmas)
+                    return filter_bank_3d(stack, self._settings.encoder.slice_step, self._objective.sigmas)
                 return filter_bank(own_slices(stack, 0), self._objective.sigmas)
         assert self._teacher is not None  # set when generation 1 began
         height, width = stack.shape[-2:]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_dense_ssl.core.errors import RunError
 from napari_dense_ssl.engine.settings import TrainSettings
@@ -14,6 +15,13 @@ from napari_dense_ssl.model import DenseEncoder, Device
 from napari_dense_ssl.model.averaging import ema_teacher
 from napari_dense_ssl.model.student import Student
 from napari_dense_ssl.objective.codebook import Codebook
+
+Reader = TypeVar("Reader", bound=nn.Module)
+
+
+def plain_student(settings: TrainSettings) -> nn.Module:
+    """Build a student of encoder and slice predictor, as masked clusters train it."""
+    return Student(settings.encoder, settings.classes, settings.context)
 
 
 class Networks:
@@ -25,6 +33,8 @@ class Networks:
         Network, optimiser, seed, number of devices.
     device : Device
         Where and how precisely.
+    build : callable
+        Makes all that is trained: a module with an ``encoder``, and whatever the objective needs besides.
 
     Attributes
     ----------
@@ -35,7 +45,12 @@ class Networks:
         This process among those that train together.
     """
 
-    def __init__(self, settings: TrainSettings, device: Device) -> None:
+    def __init__(
+        self,
+        settings: TrainSettings,
+        device: Device,
+        build: Callable[[TrainSettings], nn.Module] = plain_student,
+    ) -> None:
         self.device = device
         self._fabric = Fabric(
             accelerator=device.kind,
@@ -47,7 +62,7 @@ class Networks:
         self.rank, self.world = self._fabric.global_rank, self._fabric.world_size
         with torch.random.fork_rng():  # the window's own random numbers are not ours to change
             torch.manual_seed(settings.seed)
-            student = Student(settings.encoder, settings.classes, settings.context)
+            student = build(settings)
         student = student.to(memory_format=torch.channels_last)
         decayed = [p for p in student.parameters() if p.ndim > 1]
         others = [p for p in student.parameters() if p.ndim <= 1]
@@ -68,7 +83,17 @@ class Networks:
     @property
     def encoder(self) -> DenseEncoder:
         """The student's encoder."""
-        return self._plain.encoder
+        encoder = self._plain.encoder
+        if not isinstance(encoder, DenseEncoder):
+            raise TypeError(f"the student's encoder is a {type(encoder).__name__}")
+        return encoder
+
+    def reader(self, kind: type[Reader]) -> Reader:
+        """Return what reads the student's features, a module of that class."""
+        reader = self._plain.reader
+        if not isinstance(reader, kind):
+            raise TypeError(f"the student's reader is a {type(reader).__name__}, expected {kind.__name__}")
+        return reader
 
     @property
     def averaged_encoder(self) -> DenseEncoder:
@@ -115,6 +140,13 @@ class Networks:
         self.encoder.load_state_dict(self.averaged_encoder.state_dict())
         for parameter in self.encoder.head.parameters():
             self._optimiser.state.pop(parameter, None)
+
+    @torch.no_grad()
+    def write_head(self, weight: Tensor, bias: Tensor) -> None:
+        """Set the linear head, weight (K, D) and bias (K,), in student and average."""
+        for encoder in (self.encoder, self.averaged_encoder):
+            encoder.head.weight.copy_(weight[:, :, None, None])
+            encoder.head.bias.copy_(bias)  # type: ignore[union-attr]  # the head is built with one
 
     def share_codebook(self, codebook: Codebook) -> Codebook:
         """Return the first rank's codebook, on the device."""

@@ -10,7 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from napari_dense_ssl.core.errors import SettingsError
 from napari_dense_ssl.model.settings import EncoderSettings
-from napari_dense_ssl.objective.settings import MaskedClustersSettings, ObjectiveSettings
+from napari_dense_ssl.objective.settings import (
+    CrossSliceSettings,
+    DenseDSMSettings,
+    MaskedClustersSettings,
+    ObjectiveSettings,
+)
 from napari_dense_ssl.sampling.settings import SamplerSettings
 
 
@@ -131,16 +136,45 @@ class TrainSettings(BaseModel):
             )
         return self
 
-    def resolved(self, slice_step: float) -> Self:
+    def resolved(self, slice_step: float, depth: int) -> Self:
         """Return settings in which the encoder's number of slices is decided.
 
         Parameters
         ----------
         slice_step : float
             Distance between slices, in pixels of their plane.
+        depth : int
+            How many slices there are to learn from.
         """
-        encoder = self.encoder.resolved(float("inf") if self.context else slice_step)
+        alone = self.context or not isinstance(self.objective, MaskedClustersSettings)
+        encoder = self.encoder.resolved(float("inf") if alone else slice_step, depth)
         return self.model_copy(update={"encoder": encoder})
+
+    @model_validator(mode="after")
+    def _objective_fits(self) -> Self:
+        objective, crop = self.objective, self.sampler.crop
+        if isinstance(objective, CrossSliceSettings):
+            if self.context == 0:
+                raise ValueError("the objective cross-slice needs neighbouring slices: set context 2")
+            if 2 * objective.border_trim + 16 > crop:
+                raise ValueError(
+                    f"a border trim of {objective.border_trim} px leaves less than 16 px of a crop of "
+                    f"{crop} px"
+                )
+            displaced = objective.equivariance_shift or not objective.same_window
+            if displaced and self.sampler.view_shift == 0:
+                raise ValueError("a displaced view needs room to move: set the sampler's view_shift above 0")
+        if not isinstance(objective, MaskedClustersSettings) and self.encoder.slices not in (None, 1):
+            raise ValueError(
+                f"the objective {objective.kind} looks at each slice alone: set encoder.slices 1"
+            )
+        if self.context and not isinstance(objective, MaskedClustersSettings | CrossSliceSettings):
+            raise ValueError(f"the objective {objective.kind} looks at each slice alone: set context 0")
+        if isinstance(objective, DenseDSMSettings) and objective.lowest_noise > objective.highest_noise:
+            raise ValueError(
+                f"the lowest noise, {objective.lowest_noise}, is above the highest, {objective.highest_noise}"
+            )
+        return self
 
     def to_yaml(self) -> dict[str, Any]:
         """Return plain values for ``settings.yaml``."""

@@ -28,8 +28,9 @@ from napari_dense_ssl.core.events import (
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.core.watch import Watch
 from napari_dense_ssl.engine.budget import Budget
-from napari_dense_ssl.engine.masked_clusters import MaskedClusters, target_reach
+from napari_dense_ssl.engine.masked_clusters import target_reach
 from napari_dense_ssl.engine.networks import Networks
+from napari_dense_ssl.engine.objectives import OBJECTIVES
 from napari_dense_ssl.engine.previews import preview, save_picture
 from napari_dense_ssl.engine.schedule import learning_rate
 from napari_dense_ssl.engine.settings import TrainSettings
@@ -123,22 +124,17 @@ class _Training:
             )
         # Slices are looked at together where they lie close, but no more than the region has.
         self._step_size = volume.slice_step(self._region) if depth > 1 else float("inf")
-        settings = self._written.resolved(self._step_size)
-        most = depth - 1 + depth % 2
-        if self._written.encoder.slices is None and (settings.encoder.slices or 1) > most:
-            settings = settings.model_copy(
-                update={"encoder": settings.encoder.model_copy(update={"slices": most})}
-            )
-        self._settings = settings
+        self._settings = settings = self._written.resolved(self._step_size, depth)
         reach = max(settings.context, (settings.encoder.slices or 1) // 2)
-        self._reach = max(reach, min(target_reach(settings, self._step_size), (depth - 1) // 2))
+        self._reach = max(reach, min(target_reach(settings), (depth - 1) // 2))
         use_threads(settings.threads)
         device = choose_device(settings.device, settings.precision)
         # The sampler is made first: it refuses regions that are too small before anything is written.
         self._sampler_for(settings.seed).close()
         run, checkpoint = self._folder(intensity)
-        networks = Networks(settings, device)
-        pretext = MaskedClusters(settings, networks, self._codebook_sampler, self._step_size)
+        objective = OBJECTIVES[settings.objective.kind]
+        networks = Networks(settings, device, objective.student)
+        pretext = objective.pretext(settings, networks, self._codebook_sampler)
         done, seconds = 0, 0.0
         if checkpoint is not None:
             weights, state = load_weights(checkpoint), load_state(checkpoint)
@@ -169,6 +165,12 @@ class _Training:
                 left = time.perf_counter()
                 yield event
                 self._budget.away(time.perf_counter() - left)
+        except GeneratorExit:
+            events.close()
+            if self._budget.done > max(self._saved_step, 0):
+                for _ in self._pretext.settle(self._budget.done):
+                    pass  # who closes the job waits for this: seconds
+            raise
         finally:
             events.close()
             if self._budget.done > max(self._saved_step, 0):
@@ -202,14 +204,14 @@ class _Training:
             yield self._report(terms, rate)
             now = time.perf_counter()
             if now - last_saved >= settings.checkpoint_seconds:
-                yield self._save()
+                yield from self._settled_save()
                 last_saved = time.perf_counter()
             if self._watch is not None and now - last_preview >= pause:
                 yield from self._look()
                 last_preview = time.perf_counter()
                 pause = max(settings.preview_seconds, (last_preview - now) / _PREVIEW_SHARE)
         if budget.done != self._saved_step:
-            yield self._save()
+            yield from self._settled_save()
         yield from self._picture()
         yield Finished(
             self._out,
@@ -223,6 +225,13 @@ class _Training:
             try:
                 return (yield from self._attempt(batch, rate))
             except torch.OutOfMemoryError as error:
+                if not self._pretext.divisible:
+                    raise DeviceMemoryError(
+                        f"{count} crops of {self._settings.sampler.crop} px do not fit into the memory of "
+                        f"{self._networks.device.description}, and {self._settings.objective.kind} compares "
+                        "all crops of a batch, so that it cannot be divided; choose a smaller batch, smaller "
+                        "crops or a smaller network."
+                    ) from error
                 if self._splits >= count:
                     raise DeviceMemoryError(
                         f"Not even one crop of {self._settings.sampler.crop} px fits into the memory of "
@@ -278,6 +287,7 @@ class _Training:
     def _look(self) -> Generator[Event]:
         view = self._watch.view() if self._watch is not None else None
         if view is not None:
+            yield from self._pretext.settle(self._budget.done, quick=True)
             yield from self._preview(view.box)
 
     def _preview(self, box: Box) -> Generator[Event]:
@@ -296,6 +306,10 @@ class _Training:
                 yield Saved(path, self._budget.done)
             else:
                 yield event
+
+    def _settled_save(self) -> Generator[Event]:
+        yield from self._pretext.settle(self._budget.done)
+        yield self._save()
 
     def _save(self) -> Saved:
         networks, step = self._networks, self._budget.done

@@ -184,7 +184,9 @@ class SettingsForm(QWidget):
 
     def __init__(self, model: type[BaseModel], leave_out: frozenset[str] = frozenset()) -> None:
         super().__init__()
+        self.model = model
         self.editors: dict[str, Editor | SettingsForm] = {}
+        self._fixed: dict[str, Any] = {}
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
@@ -200,14 +202,12 @@ class SettingsForm(QWidget):
                 group.setToolTip(field.description or "")
                 inside = QVBoxLayout(group)
                 inside.setContentsMargins(6, 6, 6, 6)
-                inner = SettingsForm(nested)
-                inner.changed.connect(self.changed)
-                inside.addWidget(inner)
                 column.addWidget(group)
-                self.editors[name] = inner
+                self._put_inside(name, nested, inside)
                 continue
             editor = _editor(field)
             if editor is None:
+                self._fixed[name] = field.get_default(call_default_factory=False)
                 continue
             editor.setToolTip(_tip(field))
             editor.widget.setAccessibleName(title)
@@ -220,19 +220,33 @@ class SettingsForm(QWidget):
 
     def values(self) -> dict[str, Any]:
         """Return what was entered, for the model's ``model_validate``."""
-        return {
+        return self._fixed | {
             name: editor.values() if isinstance(editor, SettingsForm) else editor.value()
             for name, editor in self.editors.items()
         }
 
     def set_values(self, settings: BaseModel) -> None:
-        """Show the values of settings."""
-        for name, editor in self.editors.items():
+        """Show the values of settings; where a union holds another model than before, its rows."""
+        for name, editor in list(self.editors.items()):
             value = getattr(settings, name)
-            if isinstance(editor, SettingsForm):
-                editor.set_values(value)
-            else:
+            if not isinstance(editor, SettingsForm):
                 editor.set_value(value)
+                continue
+            if type(value) is not editor.model:
+                inside = editor.parentWidget().layout()
+                inside.removeWidget(editor)
+                editor.hide()
+                editor.deleteLater()
+                editor = self._put_inside(name, type(value), inside)
+            editor.set_values(value)
+
+    def _put_inside(self, name: str, model: type[BaseModel], layout: Any) -> SettingsForm:
+        """Put the form of a nested model into its group."""
+        inner = SettingsForm(model)
+        inner.changed.connect(self.changed)
+        layout.addWidget(inner)
+        self.editors[name] = inner
+        return inner
 
 
 def unit_of(field: FieldInfo) -> str:

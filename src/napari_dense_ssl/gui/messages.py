@@ -56,11 +56,15 @@ def explain(error: BaseException) -> str | None:
 
 def _explain_validation(error: ValidationError) -> str:
     problems = [
-        f"{'.'.join(str(part) for part in problem['loc']) or 'the settings'}: {problem['msg']} "
-        f"(came: {problem['input']!r})"
+        f"{_field(problem['loc']) or 'the settings'}: {problem['msg']} (came: {problem['input']!r})"
         for problem in error.errors()
     ]
     return f"These settings do not hold: {'; '.join(problems)}."
+
+
+def _field(place: tuple[int | str, ...]) -> str:
+    """Return a field's name; a union's member stands in it by its kind, which alone has a hyphen."""
+    return ".".join(str(part) for part in place if "-" not in str(part))
 
 
 def report(error: BaseException, doing: str) -> str:

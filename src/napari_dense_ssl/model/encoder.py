@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_dense_ssl.core.errors import SettingsError
-from napari_dense_ssl.model.filter_bank import filter_bank, filter_bank_3d, filter_count
 from napari_dense_ssl.model.settings import EncoderSettings
 
 _EFFECTIVE_SHARE = 0.25
@@ -96,8 +95,9 @@ class DenseEncoder(nn.Module):
             if settings.detail
             else None
         )
-        fine = settings.detail + filter_count(self.slices) * len(settings.filters)
-        self.fine = nn.Conv2d(fine, settings.features, 1, bias=False) if fine else None
+        self.fine = (
+            nn.Conv2d(settings.detail, settings.features, 1, bias=False) if settings.detail else None
+        )
         self.head = nn.Conv2d(settings.features, classes, 1)
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and module.padding != (0, 0):
@@ -183,26 +183,12 @@ class DenseEncoder(nn.Module):
             cell = 2 * phase[0] + phase[1]
             assert self.coarse.bias is not None
             features = F.conv2d(hidden, self.coarse.weight[cell::4], self.coarse.bias[cell::4])
-        if self.fine is not None and images is not None:
-            features = features + self.fine(self._fine(images, phase))
+        if self.detail is not None and self.fine is not None and images is not None:
+            fine = self.detail(images)
+            if phase is not None:
+                fine = fine[..., phase[0] :: 2, phase[1] :: 2]
+            features = features + self.fine(fine)
         return F.gelu(features)
-
-    def _fine(self, images: Tensor, phase: tuple[int, int] | None) -> Tensor:
-        """Return what the full-resolution branch sees: learned 3 x 3 features and the filter bank."""
-        parts = []
-        if self.settings.filters:
-            with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-                if self.slices > 1:
-                    bank = filter_bank_3d(images.float(), self.settings.slice_step, self.settings.filters)
-                else:
-                    bank = filter_bank(images.float(), self.settings.filters)
-            parts.append(bank.to(images.dtype))
-        if self.detail is not None:
-            parts.append(self.detail(images))
-        if phase is not None:
-            parts = [part[..., phase[0] :: 2, phase[1] :: 2] for part in parts]
-        joined = torch.cat(parts, dim=1)
-        return joined.contiguous(memory_format=torch.channels_last)
 
     def features(self, images: Tensor, phase: tuple[int, int] | None = None) -> Tensor:
         """Return the embedding of images of shape (B, C, Y, X); shapes and phase as in :meth:`embed`."""

@@ -48,14 +48,6 @@ class EncoderSettings(BaseModel):
         title="Features",
         description="Channels of the feature pyramid, and of the embedding.",
     )
-    filters: tuple[float, ...] = Field(
-        (1.0, 2.0, 4.0),
-        max_length=8,
-        title="Filters",
-        description="Scales of the classical filters (blur, gradient, Hessian eigenvalues) that the network "
-        "is given beside the image, so that it starts from what they see; none for none.",
-        json_schema_extra={"unit": "px"},
-    )
     slice_step: float = Field(
         1.0,
         gt=0,
@@ -84,17 +76,19 @@ class EncoderSettings(BaseModel):
         description="What lies beyond the edge of a crop; zeros let the network see where it is.",
     )
 
-    def resolved(self, slice_step: float) -> Self:
+    def resolved(self, slice_step: float, depth: int = 15) -> Self:
         """Return settings whose number of slices is decided.
 
         Parameters
         ----------
         slice_step : float
             Distance between slices, in pixels of their plane.
+        depth : int
+            How many slices there are: no more are seen at once.
         """
         slices = self.slices
         if slices is None:
-            slices = 2 * int(_REACH / slice_step) + 1
+            slices = 2 * min(int(_REACH / slice_step), (depth - 1) // 2) + 1
         step = slice_step if math.isfinite(slice_step) else 1.0
         return self.model_copy(update={"slices": slices, "slice_step": step})
 

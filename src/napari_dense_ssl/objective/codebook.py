@@ -43,10 +43,16 @@ class Codebook:
         Tensor, shape (B, Y, X), int64
             Codes in [0, K).
         """
-        # argmin |z - c|^2 = argmax (z.c - |c|^2 / 2), linear in the features: one 1 x 1 convolution.
-        weight = self.centres / self.std
-        bias = -0.5 * self.centres.square().sum(dim=1) - weight @ self.mean
+        weight, bias = self.linear()
         return F.conv2d(features, weight[:, :, None, None], bias).argmax(dim=1)
+
+    def linear(self) -> tuple[Tensor, Tensor]:
+        """Return weight (K, D) and bias (K,) whose largest output is the nearest centre's.
+
+        ``argmin |z - c|^2 = argmax (z.c - |c|^2 / 2)`` is linear in the features: one 1 x 1 convolution.
+        """
+        weight = self.centres / self.std
+        return weight, -0.5 * self.centres.square().sum(dim=1) - weight @ self.mean
 
     def to(self, device: torch.device) -> Codebook:
         """Return a copy on another device."""
@@ -98,7 +104,9 @@ def _cross_entropy(logits: np.ndarray[Any, Any], codes: np.ndarray[Any, Any]) ->
     return float(np.mean(logsumexp(logits, axis=1) - logits[np.arange(len(codes)), codes]))
 
 
-def fit_codebook(samples: np.ndarray[Any, Any], classes: int, seed: int) -> Codebook:
+def fit_codebook(
+    samples: np.ndarray[Any, Any], classes: int, seed: int, start: Codebook | None = None
+) -> Codebook:
     """Fit K centres by mini-batch k-means (Sculley, "Web-scale k-means clustering", WWW 2010).
 
     Parameters
@@ -109,14 +117,27 @@ def fit_codebook(samples: np.ndarray[Any, Any], classes: int, seed: int) -> Code
         K.
     seed : int
         Of the initial centres (k-means++) and the mini-batches.
+    start : Codebook, optional
+        Centres to begin with, so that they keep their numbers.
     """
     from sklearn.cluster import MiniBatchKMeans  # slow to import, needed once a generation
 
     mean = samples.mean(axis=0)
     std = np.maximum(samples.std(axis=0), 1e-6)
     standard = (samples - mean) / std
+    first: Any = "k-means++"
+    if start is not None:
+        before = start.state()
+        raw = before["centres"] * before["std"] + before["mean"]
+        first = ((raw.numpy() - mean) / std).astype(standard.dtype)
     kmeans = MiniBatchKMeans(
-        classes, batch_size=4096, n_init=1, max_iter=20, random_state=seed, reassignment_ratio=0.0
+        classes,
+        init=first,
+        batch_size=4096,
+        n_init=1,
+        max_iter=20,
+        random_state=seed,
+        reassignment_ratio=0.0,
     )
     kmeans.fit(standard)
     centres = np.asarray(kmeans.cluster_centers_, dtype=np.float32)

@@ -1,0 +1,72 @@
+"""Dense InfoNCE whose negatives forbid a code for the position.
+
+``L = -log exp(q.k+ / tau) / (exp(q.k+ / tau) + sum_i exp(q.k-_i / tau))`` (van den Oord et al., arXiv
+1807.03748, 2018; for pixels Wang et al., "Dense Contrastive Learning", CVPR 2021). The keys of *other images
+at the same place of their crops* are among the negatives: to a code for the place they are as near as the
+positive, so it pays at least log(1 + N_same). A loss that stays at that figure is the tell-tale of a
+positional code.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class ContrastiveLosses(NamedTuple):
+    """Both in nats.
+
+    Attributes
+    ----------
+    contrast : Tensor, scalar
+        InfoNCE against all negatives; what is minimised.
+    same_place : Tensor, scalar
+        InfoNCE against the other images' keys at the same place only; log(1 + N_same) for a code for
+        the position.
+    """
+
+    contrast: Tensor
+    same_place: Tensor
+
+
+def dense_info_nce(
+    queries: Tensor,
+    keys: Tensor,
+    valid: Tensor,
+    others: Tensor,
+    owners: Tensor,
+    temperature: float = 0.2,
+) -> ContrastiveLosses:
+    """Tell each pixel from the others.
+
+    Parameters
+    ----------
+    queries : Tensor, shape (B, P, D)
+        Pixels in the first view.
+    keys : Tensor, shape (B, P, D)
+        The same tissue in the second view; keys ``[:, p]`` lie at one and the same place of their crops.
+    valid : Tensor, shape (B, P), bool
+        Where the query's view sees the tissue too; at least one.
+    others : Tensor, shape (M, D)
+        Further keys from anywhere.
+    owners : Tensor, shape (M,), int64
+        Which image each of them is from: it is no negative for that image's own queries.
+    temperature : float
+        tau.
+    """
+    queries, keys, others = (F.normalize(x.float(), dim=-1) for x in (queries, keys, others))
+    images = torch.arange(len(queries), device=queries.device)
+    same = torch.einsum("ipd,jpd->ipj", queries, keys) / temperature  # (B, P, B); the positive at j = i
+    positive = same.diagonal(dim1=0, dim2=2).T  # (B, P)
+    further = queries @ others.T / temperature  # (B, P, M)
+    own = (owners[None, :] == images[:, None])[:, None, :]  # (B, 1, M)
+    further = further.masked_fill(own, float("-inf"))
+    at_place = same.logsumexp(-1)
+    everywhere = torch.cat([same, further], dim=-1).logsumexp(-1)
+    return ContrastiveLosses(
+        (everywhere - positive)[valid].mean(),
+        (at_place - positive)[valid].mean().detach(),
+    )
