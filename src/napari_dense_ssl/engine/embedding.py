@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any, TypeVar
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from napari_dense_ssl.core.events import Beat, Event
+from napari_dense_ssl.engine.beating import beating
 from napari_dense_ssl.engine.networks import Networks
 from napari_dense_ssl.engine.pretext import OneSpan, SamplerFactory, objective_of
 from napari_dense_ssl.engine.settings import TrainSettings
@@ -26,8 +26,6 @@ _PIXELS_A_WINDOW = 1024
 
 _QUICK_PIXELS = 8192
 """Pixels that the classes of a live map are fitted to."""
-
-T = TypeVar("T")
 
 
 class Embedding(OneSpan):
@@ -65,7 +63,7 @@ class Embedding(OneSpan):
         seed = settings.seed + 1_000_003 * (step + 1)
         samples = yield from embedded_pixels(networks, self._sampler, seed, wanted)
         start = self._shown if quick else None
-        codebook = yield from _beating(lambda: fit_codebook(samples, settings.classes, settings.seed, start))
+        codebook = yield from beating(lambda: fit_codebook(samples, settings.classes, settings.seed, start))
         # All ranks go on with the first one's centres.
         self._shown = networks.share_codebook(codebook)
         pixels = networks.device.to_device(
@@ -107,12 +105,3 @@ def _features(
         features: Tensor = encoder.features(images.contiguous(memory_format=torch.channels_last)).float()
     inner = features[..., _RIM:-_RIM, _RIM:-_RIM].flatten(2).transpose(1, 2)  # (B, Y X, D)
     return list(inner.cpu().numpy())
-
-
-def _beating(work: Callable[[], T]) -> Generator[Event, None, T]:
-    """Do work in a thread, yielding beats until it is done; return its result."""
-    with ThreadPoolExecutor(1, thread_name_prefix="dense-ssl-classes") as thread:
-        result = thread.submit(work)
-        while wait([result], timeout=0.1).not_done:
-            yield Beat()
-    return result.result()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch.nn import functional as F
 
 from napari_dense_ssl.core.events import Beat, Event, Noted
 from napari_dense_ssl.core.geometry import Symmetry
+from napari_dense_ssl.engine.beating import beating
 from napari_dense_ssl.engine.networks import Networks
 from napari_dense_ssl.engine.pretext import objective_of
 from napari_dense_ssl.engine.schedule import generation_span
@@ -35,6 +35,9 @@ _MOST_REACH = 6
 
 _NONE = 255
 """Code of pixels that have none; there are at most 254 classes."""
+
+_FINAL, _QUICK = 2, 8
+"""Classes are read with a fit to codebook_pixels divided by this, before a save and before a live map."""
 
 _PARTS = 4
 """In how many parts a batch is looked at when a codebook is fitted."""
@@ -87,12 +90,10 @@ class MaskedClusters:
             return
         if generation > 0:
             self._teacher = copy.deepcopy(self._networks.averaged_encoder).eval()
-        samples, embedding = yield from self._samples(generation)
-        with ThreadPoolExecutor(1, thread_name_prefix="dense-ssl-codebook") as thread:
-            fit = thread.submit(self._fit, samples, embedding, generation)
-            while wait([fit], timeout=0.1).not_done:
-                yield Beat()
-        codebook, weight, bias = fit.result()
+        seed = self._settings.seed + 1_000_003 * (generation + 1)
+        wanted = self._objective.codebook_pixels
+        samples, embedding = yield from self._pixels(generation, seed, wanted, self._read_student)
+        codebook, weight, bias = yield from beating(lambda: self._fit(samples, embedding, generation))
         # All ranks go on with the first one's centres.
         self._codebook = self._networks.share_codebook(codebook)
         self._networks.renew_head(weight, bias)
@@ -109,10 +110,21 @@ class MaskedClusters:
     ) -> tuple[Codebook, Tensor, Tensor]:
         """Return the codebook of a generation, and a head that tells its codes from the embedding."""
         classes = self._settings.classes
-        codebook = fit_codebook(samples, classes, self._settings.seed + generation)
+        groups = (samples.shape[1],) if generation == 0 else self._widths(samples.shape[1])
+        codebook = fit_codebook(samples, classes, self._settings.seed + generation, groups=groups)
+        return codebook, *fit_linear_head(embedding, self._codes_of(samples, codebook), classes)
+
+    @staticmethod
+    def _codes_of(samples: np.ndarray[Any, Any], codebook: Codebook) -> np.ndarray[Any, Any]:
+        """Return the codes of pixels' features (N, D)."""
         pixels = torch.from_numpy(samples)[:, :, None, None]  # (N, D) -> (N, D, 1, 1)
-        codes = codebook.assign(pixels).flatten().numpy()
-        return codebook, *fit_linear_head(embedding, codes, classes)
+        codes: np.ndarray[Any, Any] = codebook.to(pixels.device).assign(pixels).flatten().numpy()
+        return codes
+
+    def _widths(self, channels: int) -> tuple[int, int]:
+        """Return how many of a later generation's channels were learned, and how many are filters."""
+        learned = self._settings.encoder.features
+        return learned, channels - learned
 
     def progress(self, fraction: float) -> float:
         """Return the share of the present generation that is over."""
@@ -190,8 +202,20 @@ class MaskedClusters:
         return hide(images, masks, generator).contiguous(memory_format=torch.channels_last), masks
 
     def settle(self, step: int, *, quick: bool = False) -> Iterator[Event]:
-        """Do nothing: the head is what is trained."""
-        return iter(())
+        """Fit what classes are read with: from clean images, and from the filters too.
+
+        Training hides and changes what the student sees; its own head is as unsure as that makes it. What
+        is fitted is a function of the weights, the seed and the step alone, and training depends on none of
+        it.
+        """
+        if self._codebook is None:
+            return
+        seed = self._settings.seed + 1_000_003 * (step + 1)
+        wanted = self._objective.codebook_pixels // (_QUICK if quick else _FINAL)
+        samples, read = yield from self._pixels(self._generation, seed, wanted, self._read_clean)
+        codes = self._codes_of(samples, self._codebook)
+        fit = yield from beating(lambda: fit_linear_head(read, codes, self._settings.classes))
+        self._networks.write_readout(*fit)
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return (values, weights) that a checkpoint keeps."""
@@ -226,11 +250,13 @@ class MaskedClusters:
         """
         networks, slices = self._networks, self._networks.encoder.slices
         stack = networks.device.to_device(stack)
+        with torch.no_grad():
+            if slices > 1 and stack.shape[1] > 1:
+                bank = filter_bank_3d(stack, self._settings.encoder.slice_step, self._objective.sigmas)
+            else:
+                bank = filter_bank(own_slices(stack, 0), self._objective.sigmas)
         if generation == 0:
-            with torch.no_grad():
-                if slices > 1 and stack.shape[1] > 1:
-                    return filter_bank_3d(stack, self._settings.encoder.slice_step, self._objective.sigmas)
-                return filter_bank(own_slices(stack, 0), self._objective.sigmas)
+            return bank
         assert self._teacher is not None  # set when generation 1 began
         height, width = stack.shape[-2:]
         multiple = networks.encoder.multiple
@@ -242,15 +268,13 @@ class MaskedClusters:
         for symmetry in views:
             with torch.no_grad(), networks.device.autocast():
                 image = turned(clean, symmetry).contiguous(memory_format=torch.channels_last)
-                pyramid = self._teacher.pyramid(image)
-                features = self._teacher.embed(pyramid, image)
-                wide = F.interpolate(pyramid, scale_factor=2, mode="bilinear", align_corners=False)
-                # The pyramid is less bent to the codes before; the last features are finer.
-                both = turned(torch.cat([wide, features], dim=1), symmetry.inverse).float()
-            total = both if total is None else total + both
+                # The pyramid rather than the last features, which are bent to the codes before.
+                pyramid = turned(self._teacher.pyramid(image), symmetry.inverse).float()
+            total = pyramid if total is None else total + pyramid
             yield Beat()
         assert total is not None  # there is one view at least
-        return total[..., :height, :width] / len(views)
+        mean = F.interpolate(total / len(views), scale_factor=2, mode="bilinear", align_corners=False)
+        return torch.cat([mean[..., :height, :width], bank], dim=1)
 
     def _assign(self, features: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """Return the codes of a plane's features (1, D, Y, X): shape (Y, X), _NONE along the rim."""
@@ -270,32 +294,46 @@ class MaskedClusters:
             windows.append(codes[y - y0 : y - y0 + height, x - x0 : x - x0 + width])
         return np.stack(windows)
 
-    def _samples(
-        self, generation: int
+    def _read_student(self, stack: Tensor, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
+        """Return the features of what the student sees of clean windows (B, N, Y, X)."""
+        images, _ = self._student_input(stack, rng, generator)
+        return self._networks.averaged_encoder.features(images)
+
+    def _read_clean(self, stack: Tensor, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
+        """Return what classes are read from, of clean windows (B, N, Y, X)."""
+        encoder = self._networks.averaged_encoder
+        images = own_slices(stack, encoder.slices // 2)
+        return encoder.readout(images.contiguous(memory_format=torch.channels_last))
+
+    def _pixels(
+        self,
+        generation: int,
+        seed: int,
+        wanted: int,
+        read: Callable[[Tensor, np.random.Generator, torch.Generator], Tensor],
     ) -> Generator[Event, None, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
-        """Yield beats; return what is clustered, shape (N, D), and the student's embedding (N, D') there."""
-        rng = np.random.default_rng((self._settings.seed, 3, generation))
-        generator = torch.Generator(self._networks.device.torch_device)
+        """Yield beats; return what is clustered, shape (N, D), and what was read there, shape (N, D')."""
+        networks = self._networks
+        rng = np.random.default_rng((seed, 3))
+        generator = torch.Generator(networks.device.torch_device)
         generator.manual_seed(int(rng.integers(2**62)))
-        chosen: list[np.ndarray[Any, Any]] = []
-        embedded: list[np.ndarray[Any, Any]] = []
-        networks, wanted = self._networks, self._objective.codebook_pixels
-        encoder = networks.averaged_encoder.eval()
+        networks.averaged_encoder.eval()
+        targets: list[np.ndarray[Any, Any]] = []
+        found: list[np.ndarray[Any, Any]] = []
         inside = (..., slice(_RIM, -_RIM), slice(_RIM, -_RIM))
-        with self._sampler(self._settings.seed + 1_000_003 * (generation + 1)) as sampler:
-            for step in range(10**6):
+        with self._sampler(seed) as sampler:
+            step = 0
+            while sum(len(pixels) for pixels in targets) < wanted:
                 for window in np.array_split(sampler.batch(step).windows, _PARTS):
                     stack = torch.from_numpy(window)
                     features = yield from self._features(stack, generation)
                     with torch.no_grad(), networks.device.autocast():
-                        images, _ = self._student_input(networks.device.to_device(stack), rng, generator)
-                        embedding = encoder.features(images)
-                    maps = torch.cat([features, embedding.float()], dim=1)[inside]
+                        values = read(networks.device.to_device(stack), rng, generator).float()
+                    maps = torch.cat([features, values], dim=1)[inside]
                     for crop in maps.flatten(2).transpose(1, 2).cpu().numpy():  # (Y X, D + D')
                         take = rng.choice(len(crop), min(_PIXELS_A_WINDOW, len(crop)), replace=False)
-                        chosen.append(crop[take, : features.shape[1]])
-                        embedded.append(crop[take, features.shape[1] :])
+                        targets.append(crop[take, : features.shape[1]])
+                        found.append(crop[take, features.shape[1] :])
                     yield Beat()
-                if sum(len(c) for c in chosen) >= wanted:
-                    break
-        return np.concatenate(chosen)[:wanted], np.concatenate(embedded)[:wanted]
+                step += 1
+        return np.concatenate(targets)[:wanted], np.concatenate(found)[:wanted]

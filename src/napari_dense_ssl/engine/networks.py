@@ -125,6 +125,24 @@ class Networks:
         self._wrapped_optimiser.step()
         self._average.update_parameters(self.encoder)
 
+    def write_readout(self, weight: Tensor, bias: Tensor) -> None:
+        """Set what the averaged encoder reads classes with; training depends on none of it.
+
+        Parameters
+        ----------
+        weight : Tensor, shape (K, D + F)
+            Of the features, then of the filters.
+        bias : Tensor, shape (K,)
+            All ranks take the first one's.
+        """
+        weight, bias = self._fabric.broadcast((weight, bias), src=0)
+        encoder = self.averaged_encoder
+        features = encoder.head.in_channels
+        with torch.no_grad():
+            encoder.head.weight.copy_(weight[:, :features, None, None])
+            encoder.head.bias.copy_(bias)  # type: ignore[union-attr]  # the head is built with one
+            encoder.filter_weight.copy_(weight[:, features:, None, None])
+
     def renew_head(self, weight: Tensor, bias: Tensor) -> None:
         """Go on from the averaged encoder with another linear head, in both; forget the head's momentum.
 

@@ -24,7 +24,7 @@ def _experiment(name: str, **parts: object) -> TrainSettings:
         {
             "recipe": name,
             "context": 2,
-            "encoder": {"padding": "zeros"},
+            "encoder": {"padding": "zeros", "filters": ()},
             "sampler": {"crop": 128, "batch": 4, "view_shift": 0, "symmetries": False, "photometric": 0},
             "objective": {"kind": "cross-slice"} | parts,
             "optimiser": {"learning_rate": 1e-3, "weight_decay": 1e-4, "average_decay": 0.996},
@@ -37,6 +37,7 @@ def _dense(name: str, learning_rate: float = 1e-3, **objective: object) -> Train
     return TrainSettings.model_validate(
         {
             "recipe": name,
+            "encoder": {"filters": ()},
             "objective": {"kind": name} | objective,
             "optimiser": {"learning_rate": learning_rate},
         }

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_dense_ssl.core.errors import SettingsError
+from napari_dense_ssl.model.filter_bank import filter_bank, filter_bank_3d, filter_count
 from napari_dense_ssl.model.settings import EncoderSettings
 
 _EFFECTIVE_SHARE = 0.25
@@ -68,7 +69,6 @@ class DenseEncoder(nn.Module):
         super().__init__()
         self.settings = settings = settings or EncoderSettings()
         self.classes = classes
-        self.feature_channels = settings.features
         self.slices = settings.slices or 1
         self.backbone = _backbone(settings)
         widths = self.backbone.feature_info.channels()
@@ -78,13 +78,7 @@ class DenseEncoder(nn.Module):
             nn.Conv2d(settings.features, settings.features, 3, padding=1, groups=settings.features),
             nn.Conv2d(settings.features, settings.features, 1),
         )
-        # The four pixels of a stride-2 cell, each by weights of its own: sub-pixel convolution.
-        self.coarse = nn.Conv2d(settings.features, 4 * settings.features, 1)
-        with torch.no_grad():
-            for tensor in (self.coarse.weight, self.coarse.bias):
-                assert tensor is not None
-                cells = tensor.view(settings.features, 4, *tensor.shape[1:])
-                cells.copy_(cells[:, :1].expand_as(cells))
+        self.coarse = nn.Conv2d(settings.features, settings.features, 1)
         self.detail = (
             nn.Sequential(
                 nn.Conv2d(self.slices, settings.detail, 3, padding=1),
@@ -95,10 +89,13 @@ class DenseEncoder(nn.Module):
             if settings.detail
             else None
         )
-        self.fine = (
-            nn.Conv2d(settings.detail, settings.features, 1, bias=False) if settings.detail else None
-        )
+        self.fine = nn.Conv2d(settings.detail, settings.features, 1, bias=False) if settings.detail else None
         self.head = nn.Conv2d(settings.features, classes, 1)
+        # Not trained but fitted, and only read where the classes are: see readout().
+        self.filter_weight: Tensor
+        filters = filter_count(self.slices) * len(settings.filters)
+        self.register_buffer("filter_weight", torch.zeros(classes, filters, 1, 1))
+        self.feature_channels = settings.features + filters
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and module.padding != (0, 0):
                 module.padding_mode = settings.padding
@@ -176,13 +173,11 @@ class DenseEncoder(nn.Module):
         -------
         Tensor, shape (B, D, Y, X), or (B, D, Y / 2, X / 2) with a phase
         """
-        hidden = F.gelu(pyramid)
+        features = self.coarse(F.gelu(pyramid))
         if phase is None:
-            features = F.pixel_shuffle(self.coarse(hidden), 2)
+            features = F.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
         else:
-            cell = 2 * phase[0] + phase[1]
-            assert self.coarse.bias is not None
-            features = F.conv2d(hidden, self.coarse.weight[cell::4], self.coarse.bias[cell::4])
+            features = _upsampled_at(features, phase)
         if self.detail is not None and self.fine is not None and images is not None:
             fine = self.detail(images)
             if phase is not None:
@@ -194,14 +189,51 @@ class DenseEncoder(nn.Module):
         """Return the embedding of images of shape (B, C, Y, X); shapes and phase as in :meth:`embed`."""
         return self.embed(self.pyramid(images), images, phase)
 
+    def filters(self, images: Tensor) -> Tensor:
+        """Return the filter bank of images (B, C, Y, X) that the classes are read from too: (B, F, Y, X)."""
+        settings = self.settings
+        if not settings.filters:
+            return images.new_zeros(len(images), 0, *images.shape[-2:])
+        with torch.autocast(images.device.type, enabled=False):
+            images = images.float()
+            if self.slices > 1:
+                return filter_bank_3d(images, settings.slice_step, settings.filters)
+            return filter_bank(images, settings.filters)
+
+    def readout(self, images: Tensor) -> Tensor:
+        """Return what classes are read from linearly, shape (B, D + F, Y, X): features, then filters.
+
+        The network is trained without the filters: given them, it has nothing left to learn for targets
+        that are made of them (docs/learning.md).
+        """
+        features = self.features(images)
+        return torch.cat([features, self.filters(images).to(features.dtype)], dim=1)
+
     def forward(self, images: Tensor) -> EncoderOutput:
         """Encode images of shape (B, C, Y, X); Y and X are multiples of :attr:`multiple`."""
-        features = self.features(images)
-        return EncoderOutput(self.head(features), features)
+        read = self.readout(images).contiguous(memory_format=torch.channels_last)
+        weight = torch.cat([self.head.weight, self.filter_weight.to(self.head.weight.dtype)], dim=1)
+        return EncoderOutput(F.conv2d(read, weight, self.head.bias), read)
 
     def probabilities(self, images: Tensor) -> Tensor:
         """Return the softmax over the K classes, shape (B, K, Y, X), float32."""
         return self.forward(images).logits.float().softmax(dim=1)
+
+
+def _upsampled_at(maps: Tensor, phase: tuple[int, int]) -> Tensor:
+    """Return every second pixel of maps (B, D, Y, X) that are doubled bilinearly: shape (B, D, Y, X).
+
+    Pixel 2 i of the doubled map lies a quarter of a pixel before pixel i, pixel 2 i + 1 a quarter after.
+    """
+    for dim, odd in zip((-2, -1), phase, strict=True):
+        length = maps.shape[dim]
+        edge = maps.narrow(dim, length - 1 if odd else 0, 1)
+        if odd:
+            neighbour = torch.cat([maps.narrow(dim, 1, length - 1), edge], dim)
+        else:
+            neighbour = torch.cat([edge, maps.narrow(dim, 0, length - 1)], dim)
+        maps = torch.lerp(maps, neighbour, 0.25)
+    return maps
 
 
 def _backbone(settings: EncoderSettings) -> Any:

@@ -23,6 +23,11 @@ def gaussian(images: Tensor, sigma: float) -> Tensor:
     return flat.reshape(b, c, y, x)
 
 
+def filter_count(slices: int) -> int:
+    """Return how many filters a scale has, for stacks of that many slices."""
+    return 5 if slices > 1 else 4
+
+
 def filter_bank(images: Tensor, sigmas: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)) -> Tensor:
     """Gaussian, gradient magnitude and Hessian eigenvalues at several scales.
 

@@ -48,6 +48,14 @@ class EncoderSettings(BaseModel):
         title="Features",
         description="Channels of the feature pyramid, and of the embedding.",
     )
+    filters: tuple[float, ...] = Field(
+        (1.0, 2.0, 4.0),
+        max_length=8,
+        title="Filters",
+        description="Scales of the classical filters (blur, gradient, Hessian eigenvalues) that classes are "
+        "read from beside the learned features; none for none.",
+        json_schema_extra={"unit": "px"},
+    )
     slice_step: float = Field(
         1.0,
         gt=0,

@@ -105,7 +105,11 @@ def _cross_entropy(logits: np.ndarray[Any, Any], codes: np.ndarray[Any, Any]) ->
 
 
 def fit_codebook(
-    samples: np.ndarray[Any, Any], classes: int, seed: int, start: Codebook | None = None
+    samples: np.ndarray[Any, Any],
+    classes: int,
+    seed: int,
+    start: Codebook | None = None,
+    groups: tuple[int, ...] = (),
 ) -> Codebook:
     """Fit K centres by mini-batch k-means (Sculley, "Web-scale k-means clustering", WWW 2010).
 
@@ -119,11 +123,16 @@ def fit_codebook(
         Of the initial centres (k-means++) and the mini-batches.
     start : Codebook, optional
         Centres to begin with, so that they keep their numbers.
+    groups : tuple of int, optional
+        Widths of groups of features, which then count alike however many features each has: features are
+        standardised and divided by the square root of their group's width.
     """
     from sklearn.cluster import MiniBatchKMeans  # slow to import, needed once a generation
 
     mean = samples.mean(axis=0)
     std = np.maximum(samples.std(axis=0), 1e-6)
+    if groups:
+        std = std * np.sqrt(np.repeat(np.array(groups), groups) / len(samples[0])).astype(std.dtype)
     standard = (samples - mean) / std
     first: Any = "k-means++"
     if start is not None:
