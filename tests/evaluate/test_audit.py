@@ -19,12 +19,13 @@ from napari_dense_ssl.volume import Volume
 
 @pytest.fixture(scope="module")
 def found() -> Callable[[str], Audit]:
-    """Audit each encoder once, with truth."""
+    """Audit each encoder once, two of them with truth."""
     kept: dict[str, Audit] = {}
 
     def audit_of(name: str) -> Audit:
         if name not in kept:
-            kept[name] = audited(getattr(made_up, name), truth=coded_volume()[1])
+            truth = coded_volume()[1] if name in ("true_labels", "bands") else None
+            kept[name] = audited(getattr(made_up, name), truth=truth)
         return kept[name]
 
     return audit_of
@@ -94,15 +95,15 @@ EXPECTED: dict[str, tuple[str, list[tuple[str, float, float]]]] = {
     "noise": ("uniform", [("flatness", 0, 0.001), ("content", -0.01, 0.01), ("coherence", -0.01, 0.01)]),
     "intensity": (
         "low-level",
-        [("low_level", 0.9, 1), ("content", 0.999, 1), ("leak", -0.02, 0.02), ("blank_constant", 1, 1)],
+        [("low_level", 0.9, 1), ("content", 0.999, 1), ("leak", -0.03, 0.03), ("blank_constant", 1, 1)],
     ),
     "blurred_intensity": ("low-level", [("low_level", 0.85, 1), ("content", 0.99, 1)]),
     "true_labels": (
         "content",
         [
-            ("leak", -0.02, 0.02),
+            ("leak", -0.05, 0.05),
             ("content", 0.999, 1),
-            ("place", -0.05, 0.05),
+            ("place", -0.05, 0.08),
             ("low_level", 0.1, 0.6),
             ("eq_t_db", 100, 100),
             ("eq_r_db", 100, 100),
@@ -140,7 +141,7 @@ def test_the_truth_scores_what_it_should(found: Callable[[str], Audit]) -> None:
     assert perfect.scores.mi_frac == pytest.approx(1)
     assert perfect.scores.miou == pytest.approx(1)
     assert perfect.intensity_mi_frac < 0.5
-    assert blind.scores.mi_frac < 0.1
+    assert blind.scores.mi_frac < 0.5 * blind.intensity_mi_frac
 
 
 def test_classes_that_tell_no_more_than_grey_levels_are_low_level_by_the_truth() -> None:
@@ -158,7 +159,7 @@ def test_classes_that_tell_no_more_than_grey_levels_are_low_level_by_the_truth()
 
 
 def test_slices_that_were_trained_on_are_left_out() -> None:
-    audit = audited(made_up.bands, trained=Box((0, 0, 0), (2, 512, 512)))
+    audit = audited(made_up.bands, trained=Box((0, 0, 0), (2, 320, 320)))
     assert audit.part.held_out
     assert audit.part.slices == (2,)
     assert "slices 2 (held out" in audit.where
@@ -213,11 +214,11 @@ def test_isotropic_volumes_are_turned_by_any_angle() -> None:
     [
         ({"crops": 3}, SettingsError, "8 or more"),
         ({"crop": 100}, RegionError, "multiple of 8"),
-        ({"crop": 512}, RegionError, "from 32 to 336"),
-        ({"region": Box((0, 0, 0), (1, 40, 512))}, RegionError, "too small"),
-        ({"region": Box((0, 0, 0), (9, 512, 512))}, RegionError, "outside"),
-        ({"truth": np.ones((3, 512, 500), np.uint8)}, ScoreError, "shape"),
-        ({"truth": np.zeros((3, 512, 512), np.uint8), "crops": 8, "crop": 64}, ScoreError, "labels nothing"),
+        ({"crop": 512}, RegionError, "from 32 to 208"),
+        ({"region": Box((0, 0, 0), (1, 40, 320))}, RegionError, "too small"),
+        ({"region": Box((0, 0, 0), (9, 320, 320))}, RegionError, "outside"),
+        ({"truth": np.ones((3, 320, 300), np.uint8)}, ScoreError, "shape"),
+        ({"truth": np.zeros((3, 320, 320), np.uint8), "crops": 8, "crop": 64}, ScoreError, "labels nothing"),
     ],
 )
 def test_what_cannot_be_audited_is_said(
