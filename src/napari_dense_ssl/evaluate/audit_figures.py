@@ -98,6 +98,7 @@ def leak(classes: NDArray[Any], rng: np.random.Generator, *, draws: int = 5) -> 
         1 where the place decides the class, 0 where it says nothing (or a little below: the null is a
         sample too); the null is that of the raw estimate.
     """
+    classes = classes[:, ::2, ::2]  # neighbours say little that is new
     places = np.broadcast_to(cells((classes.shape[1], classes.shape[2])), classes.shape)
     null = float(np.mean([shared_information(moved(classes, rng), places) for _ in range(draws)]))
     return Figure(shared_information(classes, places) - null, null, len(classes))
@@ -209,7 +210,7 @@ def coherence(classes: NDArray[Any], rng: np.random.Generator) -> Figure:
     return agreement(classes[index, y, x], classes[index, y + down, x + right])
 
 
-def low_level(classes: NDArray[Any], images: NDArray[Any]) -> Figure:
+def low_level(classes: NDArray[Any], images: NDArray[Any], sigma: float) -> Figure:
     """Measure how much of the classes grey levels tell: I(class; level) / H(class), less its null.
 
     Parameters
@@ -217,21 +218,19 @@ def low_level(classes: NDArray[Any], images: NDArray[Any]) -> Figure:
     classes : ndarray, shape (N, Y, X), integer
     images : ndarray, shape (N, Y, X)
         Grey values of the same crops.
+    sigma : float
+        Their blur, px: the audit takes the largest figure over :data:`SIGMAS`.
 
     Returns
     -------
     Figure
-        The largest over the blurs :data:`SIGMAS`, levels being :data:`BINS` quantiles of equal area. 1 for
-        classes that are nothing but (blurred) grey levels. Null: the crops' grey levels are exchanged.
+        1 for classes that are nothing but (blurred) grey levels; levels are :data:`BINS` quantiles of equal
+        area. Null: the crops' grey levels are exchanged.
     """
-    kept = classes[:, ::2, ::2]
-    found = []
-    for sigma in SIGMAS:
-        grey = gaussian_filter(images, (0, sigma, sigma))[:, ::2, ::2] if sigma else images[:, ::2, ::2]
-        levels = quantiles(grey, BINS)
-        null = shared_information(kept, np.roll(levels, max(1, len(levels) // 2), axis=0))
-        found.append(Figure(shared_information(kept, levels) - null, null, len(classes)))
-    return max(found, key=lambda figure: figure.value)
+    grey = gaussian_filter(images, (0, sigma, sigma)) if sigma else images
+    kept, levels = classes[:, ::2, ::2], quantiles(grey[:, ::2, ::2], BINS)
+    null = shared_information(kept, np.roll(levels, max(1, len(levels) // 2), axis=0))
+    return Figure(shared_information(kept, levels) - null, null, len(classes))
 
 
 def quantiles(grey: NDArray[Any], count: int) -> NDArray[np.int64]:

@@ -326,7 +326,11 @@ def _figures(
         both, np.concatenate([slices, slices]), seen.classes
     )
     yield Beat()
-    found["low_level"] = figure.low_level(seen.first, images)
+    by_blur = []
+    for sigma in figure.SIGMAS:
+        by_blur.append(figure.low_level(seen.first, images, sigma))
+        yield Beat()
+    found["low_level"] = max(by_blur, key=lambda one: one.value)
     found["flatness"] = seen.flatness()
     yield Beat()
     return found, _pictures(pairs, seen, both, images, plan.margin)
