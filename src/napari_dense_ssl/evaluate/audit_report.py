@@ -87,7 +87,7 @@ def audit_figure(
     FigureCanvasAgg(figure)
     _draw_head(figure, audit, title)
     rows = figure.add_gridspec(
-        3, 1, left=0.035, right=0.975, top=0.845, bottom=0.045, height_ratios=(2.05, 1.25, 0.7), hspace=0.17
+        3, 1, left=0.035, right=0.975, top=0.845, bottom=0.045, height_ratios=(2.0, 1.25, 0.7), hspace=0.2
     )
     upper = rows[0].subgridspec(2, 2, width_ratios=(2.3, 1), wspace=0.16, hspace=0.55)
     _draw_table(figure.add_subplot(upper[:, 0]), audit)
