@@ -28,6 +28,7 @@ TINY = (
         "sampler.pool=4",
     ),
     *("--set", "objective.codebook_pixels=2000", "--classes", "8", "--device", "cpu"),
+    *("--audit-seconds", "0"),
 )
 """Flags of a training that takes seconds."""
 

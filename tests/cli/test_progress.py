@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from napari_dense_ssl.cli.progress import PlainScreen, Stopped, TerminalScreen, duration, follow
-from napari_dense_ssl.core.events import Beat, Event, Finished, Noted, Saved, Started, Step
+from napari_dense_ssl.core.events import Audited, Beat, Event, Finished, Noted, Saved, Started, Step
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,14 @@ def test_plain_lines_tell_share_time_left_and_losses(capsys: pytest.CaptureFixtu
         "train: step 10 of 10 (100%), 0 s left, hidden 1.5",
         f"train: saved {Path('RUN/checkpoints/step-10')}",
     ]
+
+
+def test_an_audit_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    figures = {"content": 0.614, "leak": 0.0041, "effective_classes": 38.2}
+    events: list[Event] = [Started("train", 10, "step"), Audited("content", figures, 7), Finished(None)]
+    follow(iter(events), stopped=str)
+    line = "train: audit: content 0.61, leak 0.004, 38.2 effective classes: content"
+    assert capsys.readouterr().err.splitlines()[1:] == [line]
 
 
 def test_plain_lines_grow_rarer_as_the_job_grows_long(

@@ -27,6 +27,7 @@ def small_settings(**changes: object) -> TrainSettings:
         "device": "cpu",
         "threads": 1,
         "checkpoint_seconds": 3600,
+        "audit_seconds": 0,
         "encoder": {"stages": 2, "depths": (1, 1), "widths": (8, 8), "features": 8, "detail": 4},
         "sampler": {"crop": 32, "view_shift": 16, "block": 64, "batch": 4, "pool": 4, "reuse": 4},
         "objective": {"codebook_pixels": 2000, "mask_size": 8, "generations": 2, "first_share": 0.4},

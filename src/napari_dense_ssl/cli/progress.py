@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from napari_dense_ssl.core.events import Beat, Event, Finished, Noted, Preview, Saved, Started, Step
+from napari_dense_ssl.core.events import Audited, Beat, Event, Finished, Noted, Preview, Saved, Started, Step
 
 FIRST_INTERVAL = 2.0
 LAST_INTERVAL = 60.0
@@ -200,9 +200,11 @@ def _consume(events: Iterator[Event], flag: threading.Event) -> Finished | None:
                     screen.say(message)
                 case Saved(path=path) if screen:
                     screen.say(f"saved {path}")
+                case Audited() if screen:
+                    screen.say(event.sentence)
                 case Finished():
                     return event
-                case Step() | Noted() | Saved() | Preview() | Beat():
+                case Step() | Noted() | Saved() | Preview() | Audited() | Beat():
                     pass
             if flag.is_set():
                 return None

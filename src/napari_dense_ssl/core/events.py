@@ -1,8 +1,8 @@
 """What a running job says: small frozen dataclasses, one class each, for consumers that ``match``.
 
-Every long job (:func:`train`, :func:`predict`) is a generator of these. It may be stopped (``close``)
-or paused (by not asking for the next event) at any of them, and yields one at least every fifth of a
-second of work where the work can be cut that fine; :class:`Beat` is the event that says only that.
+Every long job (:func:`train`, :func:`predict`, :func:`audit`) is a generator of these. It may be stopped
+(``close``) or paused (by not asking for the next event) at any of them, and yields one at least every fifth
+of a second of work where the work can be cut that fine; :class:`Beat` is the event that says only that.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class Started:
     Attributes
     ----------
     job : str
-        ``"train"`` or ``"predict"``.
+        ``"train"``, ``"predict"`` or ``"audit"``.
     total : int or None
         How many steps (or tiles) there will be; None when only the time is known.
     unit : str
-        What is counted: ``"step"`` or ``"tile"``.
+        What is counted: ``"step"``, ``"tile"``, ``"crop"``.
     details : mapping
         Facts worth showing: device, precision, recipe, shape, ...
     """
@@ -114,6 +114,37 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
+class Audited:
+    """It was asked whether the classes are about the image or about the place in the crop.
+
+    Attributes
+    ----------
+    verdict : str
+        ``content``, ``positional``, ``collapsed``, ``uniform`` or ``low-level``.
+    figures : mapping of str to float
+        By name: ``leak``, ``content``, ``effective_classes``, ... (``docs/audit.md``).
+    step : int or None
+        The training step that the network was looked at; None for an audit of its own.
+    result : object or None
+        The whole :class:`~napari_dense_ssl.evaluate.Audit`; not kept in ``events.jsonl``.
+    """
+
+    verdict: str
+    figures: Mapping[str, float]
+    step: int | None = None
+    result: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def sentence(self) -> str:
+        """The main figures and the verdict in a line."""
+        figures = self.figures
+        return (
+            f"audit: content {figures['content']:.2f}, leak {figures['leak']:.3f}, "
+            f"{figures['effective_classes']:.1f} effective classes: {self.verdict}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Beat:
     """Nothing to report: a place where the job may be paused or stopped."""
 
@@ -126,7 +157,7 @@ class Finished:
     summary: Mapping[str, str | int | float] = field(default_factory=dict)
 
 
-Event = Started | Step | Preview | Saved | Noted | Beat | Finished
+Event = Started | Step | Preview | Saved | Noted | Audited | Beat | Finished
 
 
 def event_record(event: Event) -> dict[str, Any]:
@@ -135,6 +166,8 @@ def event_record(event: Event) -> dict[str, Any]:
     match event:
         case Preview(z=z, box=box, step=step):
             record |= {"z": z, "box": str(box), "step": step}
+        case Audited(verdict=verdict, figures=figures, step=step):
+            record |= {"verdict": verdict, "figures": dict(figures), "step": step}
         case _:
             record |= {k: str(v) if isinstance(v, Path) else v for k, v in asdict(event).items()}
     return record

@@ -107,6 +107,14 @@ class TrainSettings(BaseModel):
         description="Time between checkpoints; 0 saves after each step.",
         json_schema_extra={"unit": "s"},
     )
+    audit_seconds: float = Field(
+        60.0,
+        ge=0,
+        title="Audit every",
+        description="Time between looks at whether the classes follow the image or the place; 0 for never. "
+        "They take at most 4 % of the time.",
+        json_schema_extra={"unit": "s"},
+    )
     encoder: EncoderSettings = Field(
         default_factory=lambda: EncoderSettings(), title="Encoder", description="The network."
     )

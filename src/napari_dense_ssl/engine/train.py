@@ -27,6 +27,7 @@ from napari_dense_ssl.core.events import (
 )
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.core.watch import Watch
+from napari_dense_ssl.engine.audits import Audits
 from napari_dense_ssl.engine.budget import Budget
 from napari_dense_ssl.engine.masked_clusters import target_reach
 from napari_dense_ssl.engine.networks import Networks
@@ -79,7 +80,7 @@ def train(
     Yields
     ------
     Event
-        Started; then Beat, Step, Noted, Preview, Saved; Finished last. Closing the generator saves a
+        Started; then Beat, Step, Noted, Preview, Audited, Saved; Finished last. Closing the generator saves a
         checkpoint first.
 
     Raises
@@ -192,6 +193,7 @@ class _Training:
                 "run": str(self._out),
             },
         )
+        audits = Audits(settings, networks, self._volume, self._region, self._intensity)
         last_preview = last_saved = time.perf_counter()
         pause = settings.preview_seconds
         while budget.fraction < 1:
@@ -210,8 +212,11 @@ class _Training:
                 yield from self._look()
                 last_preview = time.perf_counter()
                 pause = max(settings.preview_seconds, (last_preview - now) / _PREVIEW_SHARE)
+            if audits.due:
+                yield from audits.look(budget.done)
         if budget.done != self._saved_step:
             yield from self._settled_save()
+        yield from audits.look(budget.done)
         yield from self._picture()
         yield Finished(
             self._out,
@@ -350,7 +355,7 @@ class _Training:
             return RunFolder.create(self._out, settings.to_yaml(), facts), None
         run = RunFolder.open(self._out)
         free = {"minutes", "steps", "device", "precision", "devices", "nodes", "threads"}
-        free |= {"preview_seconds", "checkpoint_seconds"}
+        free |= {"preview_seconds", "checkpoint_seconds", "audit_seconds"}
         changed = [k for k, v in settings.to_yaml().items() if k not in free and run.settings.get(k) != v]
         if changed:
             raise SettingsError(

@@ -1,10 +1,12 @@
 """How good is a class map: scores against truth, a baseline to beat, a page that shows both.
 
 Arrays in, figures out. May import ``volume`` (to read label volumes), ``core``, scikit-learn, scikit-image,
-scipy and matplotlib; no torch, no Qt. Begin with :func:`evaluate` in ``compare.py``: it cuts two label
+scipy and matplotlib, and ``model`` to load what is audited; torch is imported by the audit of a run only,
+no Qt. Begin with :func:`evaluate` in ``compare.py``: it cuts two label
 volumes into slabs, counts them into a :class:`Contingency` (``tables.py``) and turns that into
 :class:`Scores` (``scores.py``). ``baseline.py`` holds the control, k-means on a filter bank; ``report.py``
-draws the page.
+draws the page. :func:`audit` (``audit_job.py``) asks whether a network's classes are about the image or about
+the place: ``audit_figures.py`` defines what is measured, ``audit_verdict.py`` decides.
 """
 
 from typing import TYPE_CHECKING
@@ -12,6 +14,13 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
+    from napari_dense_ssl.evaluate.audit_figures import Figure
+    from napari_dense_ssl.evaluate.audit_job import LightAudit, audit, audit_encoder
+    from napari_dense_ssl.evaluate.audit_passes import Encode
+    from napari_dense_ssl.evaluate.audit_report import audit_figure, write_audit_report
+    from napari_dense_ssl.evaluate.audit_result import Audit
+    from napari_dense_ssl.evaluate.audit_torch import TorchEncode
+    from napari_dense_ssl.evaluate.audit_verdict import Verdict
     from napari_dense_ssl.evaluate.baseline import FilterBankBaseline, filter_bank, kmeans_filter_bank
     from napari_dense_ssl.evaluate.compare import evaluate, score_classes
     from napari_dense_ssl.evaluate.report import ReportPage, read_losses, report_figure, write_report
@@ -19,10 +28,19 @@ if TYPE_CHECKING:
     from napari_dense_ssl.evaluate.tables import Contingency, contingency
 
 __all__ = [
+    "Audit",
     "Contingency",
+    "Encode",
+    "Figure",
     "FilterBankBaseline",
+    "LightAudit",
     "ReportPage",
     "Scores",
+    "TorchEncode",
+    "Verdict",
+    "audit",
+    "audit_encoder",
+    "audit_figure",
     "contingency",
     "evaluate",
     "filter_bank",
@@ -31,12 +49,20 @@ __all__ = [
     "report_figure",
     "score_classes",
     "score_tables",
+    "write_audit_report",
     "write_report",
 ]
 
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "audit_figures": ["Figure"],
+        "audit_job": ["LightAudit", "audit", "audit_encoder"],
+        "audit_passes": ["Encode"],
+        "audit_report": ["audit_figure", "write_audit_report"],
+        "audit_result": ["Audit"],
+        "audit_torch": ["TorchEncode"],
+        "audit_verdict": ["Verdict"],
         "baseline": ["FilterBankBaseline", "filter_bank", "kmeans_filter_bank"],
         "compare": ["evaluate", "score_classes"],
         "report": ["ReportPage", "read_losses", "report_figure", "write_report"],

@@ -70,7 +70,7 @@ def evaluate(
         If a path cannot be opened.
     """
     label = label or ("segmentation" if named else "classes")
-    predicted, true = _labels(prediction, label), _labels(truth, label)
+    predicted, true = open_labels(prediction, label), open_labels(truth, label)
     if tuple(predicted.shape) != tuple(true.shape):
         raise ScoreError(
             f"The prediction has the shape {tuple(predicted.shape)}, the truth {tuple(true.shape)} "
@@ -93,8 +93,8 @@ def evaluate(
     return score_tables(on_score, on_fit, named=named)
 
 
-def _labels(source: Any, label: str) -> Any:
-    """Return something of shape ``(Z, Y, X)`` that is cut with slices of planes."""
+def open_labels(source: Any, label: str) -> Any:
+    """Return something of shape ``(Z, Y, X)`` that is cut with slices of planes; see :func:`evaluate`."""
     if isinstance(source, Volume):
         return source.data
     if isinstance(source, str | os.PathLike):

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSpinBox, QWidge
 from superqt import QCollapsible
 
 from napari_dense_ssl.core.errors import OutputError, SettingsError
-from napari_dense_ssl.core.events import Event, Finished, Noted, Preview, Saved, Started, Step
+from napari_dense_ssl.core.events import Audited, Event, Finished, Noted, Preview, Saved, Started, Step
 from napari_dense_ssl.core.watch import Watch
 from napari_dense_ssl.engine.recipes import RECIPES
 from napari_dense_ssl.engine.settings import TrainSettings
@@ -277,6 +277,8 @@ class TrainDock(Dock):
             case Noted(message=message):
                 self._note = message
                 self.status.setText(message)
+            case Audited():
+                self._note = event.sentence.capitalize() + "."
             case Saved(path=path) if self._run_folder is not None:
                 self.folder.box.setToolTip(f"Last saved: {path}")
                 add_recent("runs", str(self._run_folder))  # now: the window may be closed before the end

@@ -161,8 +161,7 @@ class Predictor:
                     "structures have another size in pixels, so expect worse maps, or train on this volume."
                 )
         trained = Intensity(**self.run.intensity)
-        near = abs(own.mean - trained.mean) <= 0.1 * trained.std
-        if near and 0.9 * trained.std <= own.std <= 1.1 * trained.std:
+        if trained.resembles(own):
             return trained, tuple(notes)
         notes.append(
             f"Grey values differ from the training volume's (mean {own.mean:.4g}, spread {own.std:.4g}; "

@@ -55,6 +55,15 @@ class Intensity:
         """Contrast limits that differ even where the volume is constant (as displays need)."""
         return (self.low, self.high) if self.high > self.low else (self.low - 0.5, self.low + 0.5)
 
+    def resembles(self, other: Intensity) -> bool:
+        """Whether another volume's statistics are near enough to normalise it with these.
+
+        Its mean lies within a tenth of this standard deviation, and the two spreads differ by at most a
+        tenth.
+        """
+        near = abs(other.mean - self.mean) <= 0.1 * self.std
+        return near and 0.9 * self.std <= other.std <= 1.1 * self.std
+
     def normalise(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Return ``(array - mean) / std`` clipped to ±6, as a new float32 array; NaN and infinity become 0.
 

@@ -1,0 +1,69 @@
+"""The audit while training goes on, which asks whether the classes are content or place by now."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from napari_dense_ssl.core.errors import RegionError
+from napari_dense_ssl.core.events import Event, Noted
+from napari_dense_ssl.core.geometry import Box
+from napari_dense_ssl.engine.networks import Networks
+from napari_dense_ssl.engine.settings import TrainSettings
+from napari_dense_ssl.evaluate import LightAudit, TorchEncode
+from napari_dense_ssl.volume import Intensity, Volume
+
+_SHARE = 0.04
+"""Audits take at most this share of the time."""
+
+
+class Audits:
+    """Looks at the averaged encoder every :attr:`TrainSettings.audit_seconds`, and at the end.
+
+    It draws from random numbers of its own and changes no weight: a run with audits learns bit for bit what
+    it would learn without them.
+
+    Parameters
+    ----------
+    settings : TrainSettings
+    networks : Networks
+        Only the first rank looks.
+    volume : Volume
+    region : Box
+        What is trained on.
+    intensity : Intensity
+        What the training normalises with.
+    """
+
+    def __init__(
+        self, settings: TrainSettings, networks: Networks, volume: Volume, region: Box, intensity: Intensity
+    ) -> None:
+        self._networks, self._pause = networks, settings.audit_seconds
+        self._facts = (volume, region, intensity, networks.averaged_encoder.multiple)
+        self._seed = settings.seed
+        self._on = settings.audit_seconds > 0 and networks.rank == 0
+        self._audit: LightAudit | None = None
+        self._last = time.perf_counter()
+        self._seen_step = -1
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for the next look."""
+        return self._on and time.perf_counter() - self._last >= self._pause
+
+    def look(self, step: int) -> Iterator[Event]:
+        """Yield beats, then ``Audited``; nothing where this step was looked at already or audits are off."""
+        if not self._on or step == self._seen_step:
+            return
+        begun = time.perf_counter()
+        try:
+            if self._audit is None:
+                self._audit = LightAudit(*self._facts, seed=self._seed)
+        except RegionError as error:
+            self._on = False
+            yield Noted(f"No audit during training: {error}")
+            return
+        encode = TorchEncode(self._networks.averaged_encoder, self._networks.device)
+        yield from self._audit.look(encode, step)
+        self._last, self._seen_step = time.perf_counter(), step
+        self._pause = max(self._pause, (self._last - begun) / _SHARE)
