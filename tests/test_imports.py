@@ -21,13 +21,19 @@ def _imported(code: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize("name", ["open_volume", "train", "predict", "evaluate"])
+@pytest.mark.parametrize("name", ["open_volume", "train", "predict", "probe", "evaluate"])
 @pytest.mark.parametrize("before", ["", "import napari_dense_ssl.predict, napari_dense_ssl.evaluate"])
 def test_functions_are_callable_whatever_was_imported_before(name: str, before: str) -> None:
     code = f"{before}\nfrom napari_dense_ssl import {name}\nimport inspect\n"
     code += f"assert callable({name}), {name}\nprint(list(inspect.signature({name}).parameters))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    first = {"open_volume": "source", "train": "volume", "predict": "volume", "evaluate": "prediction"}[name]
+    first = {
+        "open_volume": "source",
+        "train": "volume",
+        "predict": "volume",
+        "probe": "volume",
+        "evaluate": "prediction",
+    }[name]
     assert done.stdout.startswith(f"['{first}'")
 
 
@@ -54,7 +60,9 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert not _imported("import napari_dense_ssl") & HEAVY
 
 
-@pytest.mark.parametrize("arguments", ["--help", "train --help", "predict --help", "recipes", "--version"])
+@pytest.mark.parametrize(
+    "arguments", ["--help", "train --help", "predict --help", "probe --help", "recipes", "--version"]
+)
 def test_help_and_recipes_import_nothing_heavy(arguments: str) -> None:
     code = (
         "from napari_dense_ssl.cli.main import app\n"

@@ -1,8 +1,8 @@
 """Explore electron-microscopy volumes without labels: dense classes, and where not to trust them.
 
 The rooms are described in ARCHITECTURE.md. From Python begin with :func:`open_volume`,
-:func:`train`, :func:`predict` and :func:`evaluate`; each is imported when it is first asked for, so that
-importing this package costs nothing.
+:func:`train`, :func:`predict`, :func:`probe` and :func:`evaluate`; each is imported when it is first asked
+for, so that importing this package costs nothing.
 """
 
 import inspect
@@ -15,11 +15,18 @@ if TYPE_CHECKING:
     from napari_dense_ssl.engine.train import train as train
     from napari_dense_ssl.evaluate import evaluate as evaluate
     from napari_dense_ssl.predict import predict as predict
+    from napari_dense_ssl.predict import probe as probe
     from napari_dense_ssl.volume import open_volume as open_volume
 
-_ROOM_OF = {"open_volume": "volume", "train": "engine", "predict": "predict", "evaluate": "evaluate"}
+_ROOM_OF = {
+    "open_volume": "volume",
+    "train": "engine",
+    "predict": "predict",
+    "probe": "predict",
+    "evaluate": "evaluate",
+}
 
-__all__ = ["__version__", "evaluate", "open_volume", "predict", "train"]
+__all__ = ["__version__", "evaluate", "open_volume", "predict", "probe", "train"]
 
 
 class _CallableRoom(ModuleType):
