@@ -64,7 +64,7 @@ def test_textures_come_apart_under_their_own_numbers(predictor, textures, tmp_pa
     assert set(np.unique(segmentation)) == {85, 255}
     # The slice without scribbles too; filters of sigma 8 px blur the border between the textures.
     inner = np.abs(np.arange(96) - 47.5) > 8
-    assert (segmentation == truth)[..., inner].mean() > 0.97
+    assert (segmentation == truth)[..., inner].mean() > 0.93
     assert output.image_name == "confidence"
     confidence = output.image[:]
     assert confidence.dtype == np.float16

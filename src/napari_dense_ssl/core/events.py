@@ -24,7 +24,7 @@ class Started:
     Attributes
     ----------
     job : str
-        ``"train"`` or ``"predict"``.
+        ``"train"``, ``"predict"`` or ``"probe"``.
     total : int or None
         How many steps (or tiles) there will be; None when only the time is known.
     unit : str
