@@ -86,6 +86,9 @@ def test_scribbles_may_be_a_file(predictor, textures, tmp_path):
     list(probe(volume, predictor, scribbles, tmp_path / "array.zarr", settings=settings))
     list(probe(volume, predictor, str(tmp_path / "s.tif"), tmp_path / "file.zarr", settings=settings))
     list(probe(volume, predictor, open_volume(tmp_path / "s.tif"), tmp_path / "v.zarr", settings=settings))
+    with pytest.raises(OutputError, match="holds the scribbles"):
+        list(probe(volume, predictor, str(tmp_path / "s.tif"), tmp_path, settings=settings, overwrite=True))
+    assert (tmp_path / "s.tif").exists()
     assert _files(tmp_path / "file.zarr") == _files(tmp_path / "array.zarr") == _files(tmp_path / "v.zarr")
 
 
@@ -137,11 +140,6 @@ def test_symmetries_are_averaged(predictor, textures, tmp_path):
     assert output.image_name == "confidence"
     assert (output.label("segmentation")[:2] == truth[:2]).mean() > 0.9
     assert not output.label("segmentation")[2].any()
-
-
-def _changed(scribbles, change):
-    array = scribbles.copy()
-    return change(array)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from napari_dense_ssl.predict.probe_settings import ProbeSettings
 Array = NDArray[np.float64]
 
 _FOLDS = 5
+_PIXELS_AT_ONCE = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,22 @@ class Classifier:
 
     def maps(self, features: Tensor) -> Tensor:
         """Return logits, shape (B, C, Y, X), of feature maps, shape (B, D, Y, X), in float32."""
-        values = features.float()
-        for k, (weight, bias) in enumerate(self.layers):
-            taps = torch.as_tensor(weight, dtype=torch.float32, device=values.device)[:, :, None, None]
-            shift = torch.as_tensor(bias, dtype=torch.float32, device=values.device)
-            values = F.conv2d(values.relu_() if k else values, taps, shift)
-        return values
+        layers = [
+            (
+                torch.as_tensor(weight, dtype=torch.float32, device=features.device)[:, :, None, None],
+                torch.as_tensor(bias, dtype=torch.float32, device=features.device),
+            )
+            for weight, bias in self.layers
+        ]
+        # The hidden layer is several times wider than the features: strips of rows keep it in the cache.
+        rows = max(1, _PIXELS_AT_ONCE // features.shape[-1])
+        strips = []
+        for strip in features.float().split(rows, dim=2):
+            values = strip  # (B, D, y, X)
+            for k, (taps, shift) in enumerate(layers):
+                values = F.conv2d(values.relu_() if k else values, taps, shift)
+            strips.append(values)
+        return torch.cat(strips, dim=2)
 
     def adjusted(self, factor: float, shift: NDArray[Any]) -> Classifier:
         """Return the classifier whose logits are ``factor * logits + shift``."""

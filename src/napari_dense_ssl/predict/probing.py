@@ -7,6 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+from napari_dense_ssl.core.errors import OutputError
 from napari_dense_ssl.core.events import Event, Noted
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.model.run_folder import RunFolder
@@ -81,6 +82,7 @@ def probe(
     settings = settings or ProbeSettings()
     box = Box.whole(volume.shape) if region is None else region
     box.check(volume.shape)
+    _keep_apart(scribbles, Path(out))
     named = read_scribbles(scribbles, volume.shape, box)
     trained = run if isinstance(run, Predictor) else Predictor.open(_run(run), device, precision)
     encoder = ProbeEncoder(trained.encoder, settings, len(named.ids))
@@ -119,6 +121,15 @@ def probe(
     if plan.rest:
         encoder.classifier = yield from fit_probe(predictor, volume, named, box, intensity, settings)
     yield from write_blocks(volume, predictor, plan, what, intensity, ids=named.ids)
+
+
+def _keep_apart(scribbles: Any, out: Path) -> None:
+    """Refuse an output whose overwriting would remove the scribbles."""
+    source = scribbles.source if isinstance(scribbles, Volume) else scribbles
+    if isinstance(source, str | os.PathLike):
+        target, origin = out.expanduser().resolve(), Path(source).expanduser().resolve()
+        if origin.exists() and (target == origin or target in origin.parents):
+            raise OutputError(f"The output {out} holds the scribbles {origin}; choose another path for it.")
 
 
 def _run(run: RunFolder | os.PathLike[str] | str) -> RunFolder | Path:
