@@ -39,7 +39,7 @@ from napari_dense_ssl.core.geometry import Box, Symmetry
 from napari_dense_ssl.evaluate import score_classes
 from napari_dense_ssl.model import RunFolder, choose_device
 from napari_dense_ssl.objective.filter_bank import filter_bank
-from napari_dense_ssl.predict.prior import class_areas, sharpness
+from napari_dense_ssl.predict.prior import class_areas, doubt, sharpness
 from napari_dense_ssl.volume import Intensity, Volume, open_volume
 
 TILE, HALO = 448, 64
@@ -253,11 +253,12 @@ def measure(data: Data, kinds: str, name: str, seeds: int) -> dict[str, float]:
         x, y, group = fit[named], labels[named], slices[named]
         model = make(seed).fit(x, y)
         ids = model.classes_
+        pull = doubt(np.unique(y, return_counts=True)[1])
         logits, classes = held_out(make, x, y, group, seed)
         factor = sharpness(logits, classes)
         weight = 1 / np.bincount(classes)[classes]
         loss = -np.average(log_softmax(factor * logits, 1)[np.arange(len(classes)), classes], weights=weight)
-        areas = np.log(class_areas(factor * log_proba(model, unlabelled)))
+        areas = np.log(class_areas(factor * log_proba(model, unlabelled), pull))
         begun = time.perf_counter()
         found = factor * log_proba(model, score)
         seconds = time.perf_counter() - begun

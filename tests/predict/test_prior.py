@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from napari_dense_ssl.predict.prior import class_areas, sharpness
+from napari_dense_ssl.predict.prior import class_areas, doubt, sharpness
 
 
 def _two_gaussians(share: float, count: int, seed: int = 0):
@@ -22,8 +22,15 @@ def test_areas_of_a_mixture_are_found(share):
 def test_areas_do_not_vanish():
     logits, _ = _two_gaussians(0.0, 5000)
     assert class_areas(logits, pull=0)[1] < 1e-2
-    assert class_areas(logits)[1] >= 0.05 / 2 / 1.05
-    assert class_areas(logits).sum() == pytest.approx(1)
+    pulled = class_areas(logits, pull=0.05)
+    assert pulled[1] >= 0.05 / 2 / 1.05
+    assert pulled.sum() == pytest.approx(1)
+
+
+def test_doubt_falls_with_the_scribbles():
+    assert doubt(np.array([25, 4000])) == 0.2
+    assert doubt(np.array([100, 100])) == 0.1
+    assert doubt(np.array([10_000, 10_000])) == 0.05
 
 
 def test_sharpness_undoes_what_was_done_to_honest_logits():

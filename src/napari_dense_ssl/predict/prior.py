@@ -16,6 +16,7 @@ Array = NDArray[np.float64]
 
 _LOG_SHARPNESS = (-4.0, 2.0)
 _ROUNDS = 200
+_LEAST_DOUBT = 0.05
 
 
 def sharpness(logits: Array, classes: NDArray[np.int64]) -> float:
@@ -46,7 +47,21 @@ def sharpness(logits: Array, classes: NDArray[np.int64]) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=_LOG_SHARPNESS, method="bounded").x))
 
 
-def class_areas(logits: Array, pull: float = 0.05) -> Array:
+def doubt(scribbled: NDArray[np.int64]) -> float:
+    """Return how strongly estimated areas are pulled towards equal ones: ``max(0.05, 1 / sqrt(n))``.
+
+    Areas are as uncertain as the classifier that they are estimated with, and that uncertainty falls with
+    the square root of the pixels n of the class that was scribbled on least.
+
+    Parameters
+    ----------
+    scribbled : ndarray, shape (C,)
+        Pixels of each class.
+    """
+    return float(max(_LEAST_DOUBT, 1 / np.sqrt(scribbled.min())))
+
+
+def class_areas(logits: Array, pull: float) -> Array:
     """Estimate how common each class is among unlabelled pixels.
 
     Maximum a posteriori by expectation maximisation [1]_, from posteriors under equal priors and with a
@@ -59,7 +74,7 @@ def class_areas(logits: Array, pull: float = 0.05) -> Array:
     logits : ndarray, shape (N, C)
         Calibrated, of a classifier to which all classes are equally common.
     pull : float
-        Weight of the equal shares beside the data.
+        Weight of the equal shares beside the data, such as :func:`doubt`.
 
     Returns
     -------

@@ -15,7 +15,7 @@ from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.predict.classifier import Classifier, fitting, held_out_logits
 from napari_dense_ssl.predict.flight import PlanePart
 from napari_dense_ssl.predict.predictor import Predictor
-from napari_dense_ssl.predict.prior import class_areas, sharpness
+from napari_dense_ssl.predict.prior import class_areas, doubt, sharpness
 from napari_dense_ssl.predict.probe_settings import ProbeSettings
 from napari_dense_ssl.predict.scribbles import Scribbles
 from napari_dense_ssl.predict.windows import Layout
@@ -87,7 +87,7 @@ def fit_probe(
     shift: NDArray[np.float64] = np.zeros(len(scribbles.ids))
     if share:
         unlabelled = yield from _unlabelled(predictor, volume, drawn.places, region, intensity, settings.seed)
-        areas = class_areas(factor * classifier.logits(unlabelled))
+        areas = class_areas(factor * classifier.logits(unlabelled), doubt(np.bincount(drawn.classes)))
         shift = share * np.log(areas)
         found = ", ".join(f"{k}: {area:.1%}" for k, area in zip(scribbles.ids, areas, strict=True))
         yield Noted(f"Estimated areas of the classes where nothing is scribbled: {found}.")
