@@ -59,7 +59,7 @@ class Classifier:
         # The hidden layer is several times wider than the features: strips of rows keep it in the cache.
         rows = max(1, _PIXELS_AT_ONCE // features.shape[-1])
         strips = []
-        for strip in features.float().split(rows, dim=2):
+        for strip in torch.split(features.float(), rows, dim=2):
             values = strip  # (B, D, y, X)
             for k, (taps, shift) in enumerate(layers):
                 values = F.conv2d(values.relu_() if k else values, taps, shift)
