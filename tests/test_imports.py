@@ -21,7 +21,7 @@ def _imported(code: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize("name", ["open_volume", "train", "predict", "audit", "evaluate"])
+@pytest.mark.parametrize("name", ["open_volume", "train", "predict", "probe", "audit", "evaluate"])
 @pytest.mark.parametrize("before", ["", "import napari_dense_ssl.predict, napari_dense_ssl.evaluate"])
 def test_functions_are_callable_whatever_was_imported_before(name: str, before: str) -> None:
     code = f"{before}\nfrom napari_dense_ssl import {name}\nimport inspect\n"
@@ -55,7 +55,8 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", ["--help", "train --help", "predict --help", "audit --help", "recipes", "--version"]
+    "arguments",
+    ["--help", "train --help", "predict --help", "probe --help", "audit --help", "recipes", "--version"],
 )
 def test_help_and_recipes_import_nothing_heavy(arguments: str) -> None:
     code = (

@@ -53,3 +53,7 @@ class DeviceMemoryError(DeviceError):
 
 class ScoreError(DenseSSLError):
     """A prediction and a truth cannot be compared: other shape, no labelled pixel in common."""
+
+
+class ScribbleError(DenseSSLError):
+    """Scribbles cannot be learned from: none, one class only, other shape, no labels, outside the region."""

@@ -24,7 +24,7 @@ class Started:
     Attributes
     ----------
     job : str
-        ``"train"``, ``"predict"`` or ``"audit"``.
+        ``"train"``, ``"predict"``, ``"probe"`` or ``"audit"``.
     total : int or None
         How many steps (or tiles) there will be; None when only the time is known.
     unit : str

@@ -3,7 +3,10 @@
 May import ``model``, ``volume``, ``core`` and torch; no Qt. Begin with :class:`Predictor` in
 ``predictor.py``, which turns boxes of slices into :class:`PlanePart` s; ``views.py`` says what is compared
 for the equivariance error; ``whole.py`` writes a volume to OME-Zarr and resumes; ``view.py`` serves what a
-person looks at. :mod:`~napari_dense_ssl.predict.settings` is free of torch.
+person looks at; ``probing.py`` turns scribbles into a segmentation: ``scribbles.py`` reads them,
+``probe_fit.py`` fits the classifier of ``classifier.py``, ``prior.py`` says how common the classes are.
+:mod:`~napari_dense_ssl.predict.settings` and :mod:`~napari_dense_ssl.predict.probe_settings` are free of
+torch.
 """
 
 from typing import TYPE_CHECKING
@@ -13,17 +16,29 @@ import lazy_loader
 if TYPE_CHECKING:
     from napari_dense_ssl.predict.flight import PlanePart
     from napari_dense_ssl.predict.predictor import Predictor
+    from napari_dense_ssl.predict.probe_settings import ProbeSettings
+    from napari_dense_ssl.predict.probing import probe
     from napari_dense_ssl.predict.settings import PredictSettings
     from napari_dense_ssl.predict.view import predict_view
     from napari_dense_ssl.predict.whole import predict
 
-__all__ = ["PlanePart", "PredictSettings", "Predictor", "predict", "predict_view"]
+__all__ = [
+    "PlanePart",
+    "PredictSettings",
+    "Predictor",
+    "ProbeSettings",
+    "predict",
+    "predict_view",
+    "probe",
+]
 
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "flight": ["PlanePart"],
         "predictor": ["Predictor"],
+        "probing": ["probe"],
+        "probe_settings": ["ProbeSettings"],
         "settings": ["PredictSettings"],
         "view": ["predict_view"],
         "whole": ["predict"],

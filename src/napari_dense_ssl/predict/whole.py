@@ -7,11 +7,13 @@ import json
 import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_dense_ssl.core.errors import OutputError
 from napari_dense_ssl.core.events import Event, Finished, Noted, Preview, Saved, Started
@@ -22,7 +24,7 @@ from napari_dense_ssl.predict.predictor import Predictor, check_what
 from napari_dense_ssl.predict.progress import Progress
 from napari_dense_ssl.predict.settings import PredictSettings
 from napari_dense_ssl.predict.writing import Block, Writer, beats_while
-from napari_dense_ssl.volume import Output, Volume, create_output, open_output
+from napari_dense_ssl.volume import Intensity, Output, Volume, create_output, open_output
 
 _BLOCK = 1024
 """Edge of what is computed between two entries of the manifest, px; whole chunks."""
@@ -91,27 +93,93 @@ def predict(
     region = Box.whole(volume.shape) if roi is None else roi
     region.check(volume.shape)
     predictor = run if isinstance(run, Predictor) else Predictor.open(_run(run), device, precision, settings)
-    provenance = _provenance(volume, predictor, what, region)
-    output = _output(Path(out), volume, predictor, what, provenance, overwrite=overwrite, resume=resume)
-    blocks = dict(_blocks(region, predictor.settings.chunk, "embedding" in what))
-    finished = output.finished()
-    rest = {key: box for key, box in blocks.items() if key not in finished}
-    yield Started(
-        "predict",
-        len(blocks),
-        "block",
-        {
-            "device": predictor.device.description,
-            "halo": predictor.halo,
-            "region": str(region),
-            "what": ", ".join(what),
-            "done_before": len(blocks) - len(rest),
-        },
+    provenance = provenance_of(volume, predictor, what, region)
+    output = prepare_output(
+        Path(out),
+        volume,
+        predictor,
+        provenance,
+        image="error" if "error" in what else "confidence",
+        with_embedding="embedding" in what,
+        overwrite=overwrite,
+        resume=resume,
     )
+    plan = Plan.of(output, region, predictor.settings.chunk, with_embedding="embedding" in what)
+    yield plan.started("predict", predictor, {"what": ", ".join(what)})
     intensity, notes = predictor.intensity(volume)
     for note in notes:
         yield Noted(note)
-    progress = Progress(len(blocks), sum(box.size for box in rest.values()), len(blocks) - len(rest))
+    yield from write_blocks(volume, predictor, plan, what, intensity)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What of a region is still to be computed, block by block.
+
+    Attributes
+    ----------
+    output : Output
+    region : Box
+    total : int
+        Number of all blocks.
+    rest : mapping of str to Box
+        Blocks that are not in the output's manifest, by their key there.
+    """
+
+    output: Output
+    region: Box
+    total: int
+    rest: Mapping[str, Box]
+
+    @classmethod
+    def of(cls, output: Output, region: Box, chunk: int, *, with_embedding: bool) -> Plan:
+        """Cut a region into blocks and leave out those that are finished."""
+        blocks = dict(_blocks(region, chunk, with_embedding))
+        finished = output.finished()
+        return cls(output, region, len(blocks), {k: box for k, box in blocks.items() if k not in finished})
+
+    def started(self, job: str, predictor: Predictor, details: Mapping[str, str | int]) -> Started:
+        """Return the event that the job begins with."""
+        facts: dict[str, str | int | float] = {
+            "device": predictor.device.description,
+            "halo": predictor.halo,
+            "region": str(self.region),
+            **details,
+            "done_before": self.total - len(self.rest),
+        }
+        return Started(job, self.total, "block", facts)
+
+
+def write_blocks(
+    volume: Volume,
+    predictor: Predictor,
+    plan: Plan,
+    what: Sequence[str],
+    intensity: Intensity,
+    *,
+    ids: NDArray[np.uint8] | None = None,
+) -> Generator[Event]:
+    """Compute the blocks of a plan and write them; the common part of :func:`predict` and :func:`probe`.
+
+    Parameters
+    ----------
+    volume : Volume
+    predictor : Predictor
+    plan : Plan
+    what : sequence of str
+        What the predictor is asked for.
+    intensity : Intensity
+        What grey values are normalised with.
+    ids : ndarray, shape (K,), uint8, optional
+        What stands for each class on disk; by default 1 to K.
+
+    Yields
+    ------
+    Event
+        See :func:`predict`.
+    """
+    output, rest = plan.output, plan.rest
+    progress = Progress(plan.total, sum(box.size for box in rest.values()), plan.total - len(rest))
     tally = _Tally()
     writer = Writer(output)
     with closing(predictor.parts(volume, rest.values(), what, intensity)) as parts, closing(writer):
@@ -124,7 +192,7 @@ def predict(
             if block is None:
                 key = next(keys)
                 block = Block(key, rest[key])
-            block.add(part)
+            block.add(part if ids is None else replace(part, classes=ids[part.classes - 1]))
             if not block.whole:
                 continue
             tally.add(block)
@@ -148,7 +216,8 @@ def _run(run: RunFolder | os.PathLike[str] | str) -> RunFolder | Path:
     return run if isinstance(run, RunFolder) else Path(run)
 
 
-def _provenance(volume: Volume, predictor: Predictor, what: Sequence[str], region: Box) -> dict[str, Any]:
+def provenance_of(volume: Volume, predictor: Predictor, what: Sequence[str], region: Box) -> dict[str, Any]:
+    """Return what an output is made from and with."""
     run = predictor.run
     # How many windows are computed at once changes the speed only.
     settings = predictor.settings.model_dump(mode="json", exclude={"batch"})
@@ -174,19 +243,32 @@ def _provenance(volume: Volume, predictor: Predictor, what: Sequence[str], regio
     }
 
 
-def _output(
+def prepare_output(
     path: Path,
     volume: Volume,
     predictor: Predictor,
-    what: Sequence[str],
     provenance: Mapping[str, Any],
     *,
+    image: Literal["error", "confidence"],
+    label: str = "classes",
+    with_embedding: bool = False,
     overwrite: bool,
     resume: bool,
 ) -> Output:
-    """Create the output, or open the one to be resumed and see that it is the same job."""
+    """Create the output, or open the one to be resumed and see that it is the same job.
+
+    Raises
+    ------
+    OutputError
+        See :func:`predict`.
+    """
     if resume and path.exists():
         output = open_output(path)
+        if label not in output.labels:
+            raise OutputError(
+                f"{path} cannot be resumed: it holds {', '.join(output.labels)}, not {label}. Repeat the "
+                "command it was begun with, or choose another output."
+            )
         for name, wanted in provenance.items():
             found = output.provenance.get(name)
             if name not in _FREE_TO_DIFFER and found != wanted:
@@ -199,10 +281,10 @@ def _output(
     return create_output(
         path,
         volume,
-        image="error" if "error" in what else "confidence",
+        image=image,
         image_dtype="float16",
-        labels=("classes",),
-        embedding=predictor.encoder.feature_channels if "embedding" in what else None,
+        labels=(label,),
+        embedding=predictor.encoder.feature_channels if with_embedding else None,
         provenance=provenance,
         chunk=(1, settings.chunk, settings.chunk),
         overwrite=overwrite,

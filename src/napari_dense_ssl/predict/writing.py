@@ -87,9 +87,10 @@ class Writer:
         return block.box.size
 
     def _store(self, block: Block) -> None:
-        image = block.maps["error"] if "error" in block.maps else block.maps["confidence"]
+        image = block.maps[self._output.image_name]
         self._output.write("image", block.box, image[None].astype(np.float16))
-        self._output.write("classes", block.box, block.maps["classes"][None])
+        (label,) = self._output.labels
+        self._output.write(label, block.box, block.maps["classes"][None])
         if "embedding" in block.maps:
             self._output.write("embedding", block.box, block.maps["embedding"][:, None])
 

@@ -5,7 +5,7 @@ Layout of ``OUT.zarr`` (NGFF 0.5 on Zarr 3; 0.4 on Zarr 2 on request)::
     OUT.zarr/                 multiscale image (error or confidence), provenance in "napari_dense_ssl"
         0, 1, ...             its levels
         0/finished.txt        the manifest (in an array's folder, where no reader looks for Zarr nodes)
-        labels/classes/       multiscale label image, uint8, 0 = not predicted
+        labels/classes/       multiscale label image, uint8, 0 = not predicted (or labels/segmentation)
         embedding/            (C, Z, Y, X), on request
 
 All arrays have the whole volume's shape; chunks that were never predicted are never written.

@@ -1,0 +1,309 @@
+"""Which features and which classifier make most of a few scribbles.
+
+    python benchmarks/probe.py VOLUME TRUTH SCRIBBLES --run RUN [--score 16:20] [--seeds 3]
+        [--features filters,embedding,...] [--classifiers mlp,linear,...]
+
+SCRIBBLES is a label volume, or a number: so many pixels of each class are then drawn from TRUTH in four
+slices outside the score slices, anew for each seed. Where only scribbles are known, --split fits to every
+second connected stroke and scores the others.
+
+Printed for each pair: mIoU on the score slices (every --stride-th pixel along Y and X) with all classes taken
+to be equally common, with the areas estimated from unlabelled pixels, and in between; the spread of the last
+over seeds; the cross-entropy of pixels whose slice was held out; seconds for a million pixels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from napari_dense_ssl.model.filter_bank import filter_bank
+from scipy.ndimage import label as components
+from scipy.special import log_softmax
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from torch.nn import functional as F
+
+from napari_dense_ssl.core.geometry import Box, Symmetry
+from napari_dense_ssl.evaluate import score_classes
+from napari_dense_ssl.model import RunFolder, choose_device
+from napari_dense_ssl.predict.prior import class_areas, doubt, sharpness
+from napari_dense_ssl.volume import Intensity, Volume, open_volume
+
+TILE, HALO = 448, 64
+UNLABELLED = 4000
+FEATURES = ("filters", "embedding", "embedding+filters", "pyramid", "pyramid+embedding", "pyramid+filters")
+AVERAGED = ("embedding8", "embedding8+filters")
+Classifier = Any
+
+
+class Averaged:
+    """Networks of several starts, their log-probabilities averaged."""
+
+    def __init__(self, make: Callable[[int], Classifier], members: int) -> None:
+        self.make, self.members = make, members
+
+    def fit(self, x: np.ndarray, y: np.ndarray) -> Averaged:
+        self.fitted = [self.make(k).fit(x, y) for k in range(self.members)]
+        self.classes_ = self.fitted[0].classes_
+        return self
+
+    def predict_log_proba(self, x: np.ndarray) -> np.ndarray:
+        return np.mean([np.log(m.predict_proba(x) + 1e-9) for m in self.fitted], axis=0)
+
+
+def scaled(classifier: Classifier) -> Classifier:
+    return make_pipeline(StandardScaler(), classifier)
+
+
+def mlp(decay: float, hidden: int, seed: int) -> Classifier:
+    return scaled(MLPClassifier((hidden,), alpha=decay, max_iter=300, random_state=seed))
+
+
+CLASSIFIERS: dict[str, Callable[[int], Classifier]] = {
+    "linear": lambda s: scaled(LogisticRegression(C=1, max_iter=500)),
+    "linear-c.1": lambda s: scaled(LogisticRegression(C=0.1, max_iter=500)),
+    "lda": lambda s: scaled(LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")),
+    "svm-rbf": lambda s: scaled(SVC(probability=True, random_state=s)),
+    "knn": lambda s: scaled(KNeighborsClassifier(7, weights="distance")),
+    "mlp-1": lambda s: mlp(1.0, 64, s),
+    "mlp": lambda s: Averaged(lambda k: mlp(1.0, 64, 5 * s + k), 5),
+    "mlp-d.1": lambda s: Averaged(lambda k: mlp(0.1, 64, 5 * s + k), 5),
+    "mlp-d10": lambda s: Averaged(lambda k: mlp(10.0, 64, 5 * s + k), 5),
+    "forest": lambda s: RandomForestClassifier(200, class_weight="balanced", random_state=s),
+    "extra-trees": lambda s: ExtraTreesClassifier(200, class_weight="balanced", random_state=s),
+    "boosting": lambda s: HistGradientBoostingClassifier(class_weight="balanced", random_state=s),
+}
+
+
+def log_proba(model: Classifier, x: np.ndarray) -> np.ndarray:
+    if hasattr(model, "predict_log_proba") and isinstance(model, Averaged):
+        return model.predict_log_proba(x)
+    return np.log(model.predict_proba(x) + 1e-9)
+
+
+@torch.inference_mode()
+def parts(encoder: Any, images: torch.Tensor, averaged: bool) -> dict[str, torch.Tensor]:
+    """Filter bank, embedding, pyramid of a window, and the embedding averaged over the eight symmetries."""
+    found = {"filters": filter_bank(images)[0]}
+    if encoder is None:
+        return found
+    pyramid = encoder.pyramid(images)
+    found["pyramid"] = F.interpolate(pyramid, scale_factor=2, mode="bilinear")[0]
+    found["embedding"] = encoder.embed(pyramid, images)[0]
+    if averaged:
+        total = torch.zeros_like(found["embedding"])
+        for g in Symmetry.all():
+            turned = torch.rot90(images.flip(-1) if g.flip else images, g.turns, (-2, -1))
+            back = torch.rot90(encoder.features(turned)[0], -g.turns, (-2, -1))
+            total += back.flip(-1) if g.flip else back
+        found["embedding8"] = total / 8
+    return found
+
+
+def encode(
+    encoder: Any, volume: Volume, intensity: Intensity, z: int, keep: np.ndarray, averaged: bool
+) -> dict[str, np.ndarray]:
+    """Features of the kept pixels of a slice, in the order of the slice, window by window with a halo."""
+    _, height, width = volume.shape
+    multiple = 8 if encoder is None else encoder.multiple
+    plane = intensity.normalise(volume.read(Box((z, 0, 0), (z + 1, height, width))))[0]
+    pad = [(HALO, HALO + TILE) for _ in range(2)]
+    plane = np.pad(plane, pad, mode="reflect" if min(height, width) > HALO + TILE else "symmetric")
+    result: dict[str, np.ndarray] = {}
+    order = np.cumsum(keep.ravel()).reshape(keep.shape) - 1
+    for top in range(0, height, TILE):
+        for left in range(0, width, TILE):
+            inside = keep[top : top + TILE, left : left + TILE]
+            if not inside.any():
+                continue
+            tall, wide = (-(-n // multiple) * multiple for n in inside.shape)
+            window = plane[top : top + tall + 2 * HALO, left : left + wide + 2 * HALO]
+            maps = parts(encoder, torch.from_numpy(window[None, None].copy()), averaged)
+            where = order[top : top + TILE, left : left + TILE][inside]
+            for name, values in maps.items():
+                cut = values[:, HALO : HALO + inside.shape[0], HALO : HALO + inside.shape[1]]
+                target = result.setdefault(name, np.zeros((int(keep.sum()), len(values)), np.float32))
+                target[where] = cut.numpy()[:, inside].T
+    return result
+
+
+def drawn(truth: Volume, pixels: int, slices: list[int], rng: np.random.Generator) -> np.ndarray:
+    scribbles = np.zeros(truth.shape, np.uint8)
+    planes = {z: truth.read(Box.whole(truth.shape).plane(z))[0] for z in slices}
+    for k in np.unique(np.concatenate([np.unique(p) for p in planes.values()])):
+        for z, plane in planes.items():
+            places = np.flatnonzero(plane == k)
+            if k and len(places):
+                taken = rng.choice(places, min(len(places), pixels // len(slices)), replace=False)
+                scribbles[z].ravel()[taken] = k
+    return scribbles
+
+
+def split_strokes(scribbles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Every second connected stroke of each class to fit, the others to score."""
+    fit, score = np.zeros_like(scribbles), np.zeros_like(scribbles)
+    for k in np.unique(scribbles[scribbles > 0]):
+        for z in range(len(scribbles)):
+            marked, count = components(scribbles[z] == k)
+            for n in range(1, count + 1):
+                (fit if (n + z) % 2 else score)[z][marked == n] = k
+    return fit, score
+
+
+class Data:
+    """Features and labels of fitted, unlabelled and scored pixels of one volume."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.volume = open_volume(options.volume)
+        run = RunFolder.open(options.run) if options.run else None
+        self.encoder = run.load_encoder(choose_device("cpu").torch_device) if run else None
+        self.intensity = self.volume.intensity()
+        if run is not None and abs(self.intensity.mean - run.intensity["mean"]) < 0.1 * run.intensity["std"]:
+            self.intensity = Intensity(**run.intensity)
+        truth = open_volume(options.truth)
+        first, last = (
+            (int(part) for part in options.score.split(":")) if options.score else (0, truth.shape[0])
+        )
+        rest = [z for z in range(truth.shape[0]) if not first <= z < last]
+        rng = np.random.default_rng(0)
+        self.scribbles: list[np.ndarray] = []
+        if options.split:
+            fit, scored = split_strokes(open_volume(options.scribbles).data.compute())
+            self.scribbles = [fit]
+        elif options.scribbles.isdecimal():
+            slices = [rest[k * len(rest) // 4] for k in range(4)]
+            for seed in range(options.seeds):
+                self.scribbles.append(
+                    drawn(truth, int(options.scribbles), slices, np.random.default_rng(seed))
+                )
+            scored = None
+        else:
+            self.scribbles = [open_volume(options.scribbles).data.compute()]
+            scored = None
+        self.fit: dict[str, list[np.ndarray]] = {}
+        self.labels: list[list[np.ndarray]] = [[] for _ in self.scribbles]
+        self.slices: list[np.ndarray] = []
+        self.unlabelled: list[np.ndarray] = []
+        for z in np.flatnonzero(np.any([s.any((1, 2)) for s in self.scribbles], axis=0)):
+            free = np.zeros(self.volume.shape[1:], bool)
+            free.ravel()[rng.choice(free.size, min(UNLABELLED, free.size), replace=False)] = True
+            keep = free | np.any([s[z] > 0 for s in self.scribbles], axis=0)
+            for name, values in encode(
+                self.encoder, self.volume, self.intensity, int(z), keep, options.averaged
+            ).items():
+                self.fit.setdefault(name, []).append(values)
+            self.slices.append(np.full(int(keep.sum()), z))
+            self.unlabelled.append(free[keep])
+            for labels, scribbles in zip(self.labels, self.scribbles, strict=True):
+                labels.append(scribbles[z][keep])
+        self.score: dict[str, list[np.ndarray]] = {}
+        self.truth: list[np.ndarray] = []
+        for z in range(first, last):
+            plane = truth.read(Box.whole(truth.shape).plane(z))[0] if scored is None else scored[z]
+            keep = np.zeros(plane.shape, bool)
+            keep[:: options.stride, :: options.stride] = True
+            keep &= plane > 0
+            for name, values in encode(
+                self.encoder, self.volume, self.intensity, z, keep, options.averaged
+            ).items():
+                self.score.setdefault(name, []).append(values)
+            self.truth.append(plane[keep])
+
+    def features(self, side: dict[str, list[np.ndarray]], kinds: str) -> np.ndarray:
+        return np.concatenate([np.concatenate(side[kind]) for kind in kinds.split("+")], axis=1)
+
+
+def held_out(
+    make: Callable[[int], Classifier], x: np.ndarray, y: np.ndarray, slices: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log-probabilities of pixels whose slice was left out."""
+    found, truth = [], []
+    kinds = np.unique(y)
+    for z in np.unique(slices):
+        rest = slices != z
+        if len(np.unique(y[rest])) < len(kinds):
+            continue
+        found.append(log_proba(make(seed).fit(x[rest], y[rest]), x[~rest]))
+        truth.append(y[~rest])
+    return np.concatenate(found), np.searchsorted(kinds, np.concatenate(truth))
+
+
+def measure(data: Data, kinds: str, name: str, seeds: int) -> dict[str, float]:
+    make = CLASSIFIERS[name]
+    fit, score = data.features(data.fit, kinds), data.features(data.score, kinds)
+    slices, truth = np.concatenate(data.slices), np.concatenate(data.truth)
+    unlabelled = fit[np.concatenate(data.unlabelled)]
+    rows: dict[str, list[float]] = {}
+    for seed in range(seeds):
+        labels = np.concatenate(data.labels[seed % len(data.labels)])
+        named = labels > 0
+        x, y, group = fit[named], labels[named], slices[named]
+        model = make(seed).fit(x, y)
+        ids = model.classes_
+        pull = doubt(np.unique(y, return_counts=True)[1])
+        logits, classes = held_out(make, x, y, group, seed)
+        factor = sharpness(logits, classes)
+        weight = 1 / np.bincount(classes)[classes]
+        loss = -np.average(log_softmax(factor * logits, 1)[np.arange(len(classes)), classes], weights=weight)
+        areas = np.log(class_areas(factor * log_proba(model, unlabelled), pull))
+        begun = time.perf_counter()
+        found = factor * log_proba(model, score)
+        seconds = time.perf_counter() - begun
+        for how, share in (("balanced", 0.0), ("between", 0.5), ("volume", 1.0)):
+            segmentation = ids[(found + share * areas).argmax(1)]
+            scores = score_classes(segmentation[None, None], truth[None, None], named=True)
+            rows.setdefault(how, []).append(scores.miou)
+        rows.setdefault("held-out nats", []).append(float(loss))
+        rows.setdefault("s per Mpx", []).append(1e6 * seconds / len(score))
+    figures = {key: float(np.mean(values)) for key, values in rows.items()}
+    return figures | {"spread": float(np.std(rows["between"]))}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("volume")
+    parser.add_argument("truth")
+    parser.add_argument("scribbles", help="label volume, or pixels a class to draw from the truth")
+    parser.add_argument("--run", help="a run of train; without it only the filter bank is measured")
+    parser.add_argument("--score", help="first:end in slices; by default all")
+    parser.add_argument("--split", action="store_true", help="half of the strokes to fit, half to score")
+    parser.add_argument("--features", default=None)
+    parser.add_argument("--classifiers", default=",".join(CLASSIFIERS))
+    parser.add_argument("--averaged", action="store_true", help="also the mean over the eight symmetries")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--stride", type=int, default=4)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")  # classifiers that stop before they have converged
+    data = Data(options)
+    default = ("filters",) if data.encoder is None else FEATURES + (AVERAGED if options.averaged else ())
+    scored = len(np.concatenate(data.truth))
+    scribbles = Path(options.scribbles).name
+    print(f"{Path(options.volume).name}, scribbles {scribbles}, run {options.run}, {scored:,} pixels scored")
+    header = ("balanced", "between", "volume", "spread", "held-out nats", "s per Mpx")
+    print("| features | classifier | " + " | ".join(header) + " |")
+    print("| --- | --- |" + " --- |" * len(header))
+    for kinds in options.features.split(",") if options.features else default:
+        for name in options.classifiers.split(","):
+            row = measure(data, kinds, name, options.seeds)
+            print(
+                f"| {kinds} | {name} | " + " | ".join(f"{row[key]:.3f}" for key in header) + " |", flush=True
+            )
+
+
+if __name__ == "__main__":
+    main()

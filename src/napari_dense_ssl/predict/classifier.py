@@ -1,0 +1,180 @@
+"""The probe's classifier: fitted on the host by scikit-learn, applied on the device as 1 x 1 convolutions."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+from torch.nn import functional as F
+
+from napari_dense_ssl.predict.probe_settings import ProbeSettings
+
+Array = NDArray[np.float64]
+
+_FOLDS = 5
+_PIXELS_AT_ONCE = 1 << 14
+
+
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    """Affine layers with ReLU between them: logits of C classes from D features.
+
+    Attributes
+    ----------
+    layers : tuple of (ndarray, ndarray)
+        Weight (D_out, D_in) and bias (D_out,) of each layer; the standardisation of the features is part of
+        the first, calibration and class areas of the last.
+    """
+
+    layers: tuple[tuple[Array, Array], ...]
+
+    def logits(self, features: NDArray[Any]) -> Array:
+        """Return logits, shape (N, C), of features, shape (N, D)."""
+        values: Array = np.asarray(features, np.float64)
+        for k, (weight, bias) in enumerate(self.layers):
+            values = np.maximum(values, 0) if k else values
+            values = values @ weight.T + bias
+        return values
+
+    def maps(self, features: Tensor) -> Tensor:
+        """Return logits, shape (B, C, Y, X), of feature maps, shape (B, D, Y, X), in float32."""
+        layers = [
+            (
+                torch.as_tensor(weight, dtype=torch.float32, device=features.device)[:, :, None, None],
+                torch.as_tensor(bias, dtype=torch.float32, device=features.device),
+            )
+            for weight, bias in self.layers
+        ]
+        # The hidden layer is several times wider than the features: strips of rows keep it in the cache.
+        rows = max(1, _PIXELS_AT_ONCE // features.shape[-1])
+        strips = []
+        for strip in torch.split(features.float(), rows, dim=2):
+            values = strip  # (B, D, y, X)
+            for k, (taps, shift) in enumerate(layers):
+                values = F.conv2d(values.relu_() if k else values, taps, shift)
+            strips.append(values)
+        return torch.cat(strips, dim=2)
+
+    def adjusted(self, factor: float, shift: NDArray[Any]) -> Classifier:
+        """Return the classifier whose logits are ``factor * logits + shift``."""
+        *first, (weight, bias) = self.layers
+        return replace(self, layers=(*first, (factor * weight, factor * bias + shift)))
+
+
+def fitting(
+    features: NDArray[Any], classes: NDArray[np.int64], settings: ProbeSettings
+) -> Iterator[Classifier | None]:
+    """Fit the classifier of the settings, each class weighing the same.
+
+    Parameters
+    ----------
+    features : ndarray, shape (N, D)
+        Of scribbled pixels.
+    classes : ndarray, shape (N,)
+        0 to C - 1, each of which occurs.
+    settings : ProbeSettings
+
+    Yields
+    ------
+    None or Classifier
+        None after each start, so that whoever waits can be told so, and at last the classifier.
+    """
+    scaler = StandardScaler().fit(np.asarray(features, np.float64))
+    x = scaler.transform(np.asarray(features, np.float64))
+    count = np.bincount(classes)
+    weight = len(classes) / (len(count) * count[classes])
+    if settings.classifier == "linear":
+        members = [_linear(x, classes, weight, settings)]
+    else:
+        members = []
+        for k in range(settings.members):
+            members.append(_mlp(x, classes, weight, settings, settings.seed * settings.members + k))
+            yield None
+    joined = _joined(members)
+    first, bias = joined[0]
+    first = first / scaler.scale_
+    yield Classifier(((first, bias - first @ scaler.mean_), *joined[1:]))
+
+
+def held_out_logits(
+    features: NDArray[Any],
+    classes: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    settings: ProbeSettings,
+) -> Iterator[tuple[Array, NDArray[np.int64]] | None]:
+    """Yield None between fits, at last logits of pixels by classifiers that did not see their group.
+
+    The last thing yielded is a pair: logits, shape (N, C), and true classes, shape (N,).
+
+    Folds whose other pixels lack a class are left out; there may be none at all.
+    """
+    kinds = len(np.bincount(classes))
+    logits: list[Array] = [np.zeros((0, kinds))]
+    truth: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+    folds = min(_FOLDS, len(np.unique(groups)))
+    if folds >= 2:
+        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=settings.seed)
+        with warnings.catch_warnings():
+            # A class with few pixels cannot be in every fold, which is what the check below is for.
+            warnings.simplefilter("ignore", UserWarning)
+            splits = list(splitter.split(features, classes, groups))
+        for train, test in splits:
+            if len(np.unique(classes[train])) < kinds:
+                continue
+            for classifier in fitting(features[train], classes[train], settings):
+                yield None
+                if classifier is not None:
+                    logits.append(classifier.logits(features[test]))
+                    truth.append(classes[test])
+    yield np.concatenate(logits), np.concatenate(truth)
+
+
+def _linear(
+    x: Array, classes: NDArray[np.int64], weight: Array, settings: ProbeSettings
+) -> list[tuple[Array, Array]]:
+    model = LogisticRegression(C=1 / max(settings.decay, 1e-9), max_iter=1000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the last iterate serves as well
+        model.fit(x, classes, weight)
+    return [_all_classes(np.asarray(model.coef_, float), np.asarray(model.intercept_, float))]
+
+
+def _mlp(
+    x: Array, classes: NDArray[np.int64], weight: Array, settings: ProbeSettings, seed: int
+) -> list[tuple[Array, Array]]:
+    model = MLPClassifier((settings.hidden,), alpha=settings.decay, max_iter=300, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # stopped early is a regulariser too
+        model.fit(x, classes, weight)
+    first, last = ((w.T, b) for w, b in zip(model.coefs_, model.intercepts_, strict=True))
+    return [first, _all_classes(*last)]
+
+
+def _all_classes(weight: Array, bias: Array) -> tuple[Array, Array]:
+    """Give two classes a row each where scikit-learn has one for both."""
+    if len(bias) > 1:
+        return weight, bias
+    return np.concatenate([-weight / 2, weight / 2]), np.concatenate([-bias / 2, bias / 2])
+
+
+def _joined(members: list[list[tuple[Array, Array]]]) -> list[tuple[Array, Array]]:
+    """Join networks into one whose logits are the mean of theirs."""
+    if len(members) == 1:
+        return members[0]
+    first = np.concatenate([m[0][0] for m in members]), np.concatenate([m[0][1] for m in members])
+    last = (
+        np.concatenate([m[1][0] for m in members], axis=1) / len(members),
+        np.mean([m[1][1] for m in members], axis=0),
+    )
+    return [first, last]

@@ -1,0 +1,73 @@
+"""The probe as an encoder: features of each pixel, and a fitted classifier in the place of the head."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from napari_dense_ssl.model.filter_bank import filter_bank
+from napari_dense_ssl.predict.classifier import Classifier
+from napari_dense_ssl.predict.predictor import Encoder
+from napari_dense_ssl.predict.probe_settings import ProbeSettings
+
+_SIGMAS = (1.0, 2.0, 4.0, 8.0)
+_FILTERS_A_SCALE = 4
+_FILTER_RADIUS = 26
+"""How far, px, the filter bank looks: three times the largest sigma and two differences."""
+
+
+class ProbeEncoder:
+    """Gives the features that the probe is fitted on, and its logits once :attr:`classifier` is set.
+
+    As an :class:`~napari_dense_ssl.predict.predictor.Encoder` it is tiled, averaged over views and written to
+    disk by the same code as a class map.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Of a run; its own head is not used.
+    settings : ProbeSettings
+    classes : int
+        C, the number of scribbled classes.
+    """
+
+    def __init__(self, encoder: Encoder, settings: ProbeSettings, classes: int) -> None:
+        self._encoder = encoder
+        self._with_embedding = "embedding" in settings.features
+        self._with_filters = "filters" in settings.features
+        self.classes = classes
+        self.classifier: Classifier | None = None
+        self.slices = encoder.slices
+        self.feature_channels = (encoder.feature_channels if self._with_embedding else 0) + (
+            _FILTERS_A_SCALE * len(_SIGMAS) if self._with_filters else 0
+        )
+
+    @property
+    def multiple(self) -> int:
+        """Total stride, px."""
+        return self._encoder.multiple
+
+    @property
+    def default_halo(self) -> int:
+        """Halo beyond which the result hardly changes, px."""
+        filters = -(-_FILTER_RADIUS // self.multiple) * self.multiple if self._with_filters else 0
+        return max(self._encoder.default_halo if self._with_embedding else 0, filters)
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits (B, C, Y, X) and features (B, D, Y, X) of images (B, S, Y, X), S slices.
+
+        Without a classifier the logits are 0.
+        """
+        maps: list[Tensor] = []
+        if self._with_embedding:
+            maps.append(self._encoder(images)[1].float())
+        # Differences of neighbouring grey values, and of large logits, need all their bits.
+        with torch.autocast(images.device.type, enabled=False):
+            if self._with_filters:
+                middle = images.shape[1] // 2
+                maps.append(filter_bank(images[:, middle : middle + 1].float(), _SIGMAS))
+            features = torch.cat(maps, dim=1)
+            if self.classifier is None:
+                batch, _, height, width = features.shape
+                return features.new_zeros((batch, self.classes, height, width)), features
+            return self.classifier.maps(features), features

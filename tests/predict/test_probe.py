@@ -1,0 +1,197 @@
+"""Scribbles to segmentation, where the answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from scipy.ndimage import gaussian_filter
+
+from napari_dense_ssl.core.errors import OutputError, RegionError, ScribbleError
+from napari_dense_ssl.core.events import Beat, Finished, Noted, Saved, Started, Step
+from napari_dense_ssl.core.geometry import Box
+from napari_dense_ssl.predict import Predictor, ProbeSettings, probe
+from napari_dense_ssl.predict.probe_encoder import ProbeEncoder
+from napari_dense_ssl.predict.probe_fit import scribbled_boxes
+from napari_dense_ssl.predict.windows import Layout
+from napari_dense_ssl.volume import Volume, open_output, open_volume
+
+SETTINGS = ProbeSettings(tile=64, chunk=32, members=2, hidden=16)
+
+
+def _two_textures() -> tuple[np.ndarray, np.ndarray]:
+    """Smooth on the left of column 48, grainy on its right, of the same mean grey; and the truth."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(3, 80, 96))
+    smooth = gaussian_filter(noise, (0, 4, 4))
+    pixels = np.where(np.arange(96) < 48, smooth / smooth.std(), noise)
+    truth = np.broadcast_to(np.where(np.arange(96) < 48, 85, 255), pixels.shape)
+    return np.clip(128 + 40 * pixels, 0, 255).astype(np.uint8), truth.astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def textures() -> tuple[Volume, np.ndarray, np.ndarray]:
+    """Volume, truth, and scribbles: a line in either texture of the first two slices."""
+    pixels, truth = _two_textures()
+    scribbles = np.zeros_like(truth)
+    scribbles[:2, 20, 10:30] = 85
+    scribbles[:2, 60, 60:80] = 255
+    return Volume.from_arrays([pixels], voxel_size=(50.0, 4.0, 4.0)), truth, scribbles
+
+
+@pytest.fixture
+def predictor(small_encoder, cpu):
+    return Predictor(small_encoder, cpu)
+
+
+def _files(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in ("zarr.json", "finished.txt")
+    }
+
+
+@pytest.mark.parametrize("features", ["embedding+filters", "filters"])
+@pytest.mark.parametrize("classifier", ["mlp", "linear"])
+def test_textures_come_apart_under_their_own_numbers(predictor, textures, tmp_path, features, classifier):
+    volume, truth, scribbles = textures
+    settings = SETTINGS.model_copy(update={"features": features, "classifier": classifier})
+    events = list(probe(volume, predictor, scribbles, tmp_path / "out.zarr", settings=settings))
+    output = open_output(tmp_path / "out.zarr")
+    segmentation = output.label("segmentation")[:]
+    assert set(np.unique(segmentation)) == {85, 255}
+    # The slice without scribbles too; filters of sigma 8 px blur the border between the textures.
+    inner = np.abs(np.arange(96) - 47.5) > 8
+    assert (segmentation == truth)[..., inner].mean() > 0.93
+    assert output.image_name == "confidence"
+    confidence = output.image[:]
+    assert confidence.dtype == np.float16
+    assert 0.5 <= confidence.min() <= confidence.max() <= 1
+    assert output.is_complete
+    assert isinstance(events[0], Started)
+    assert events[0].job == "probe"
+    assert any(isinstance(event, Beat) for event in events)
+    assert any(isinstance(event, Noted) and "85: " in event.message for event in events)
+    assert isinstance(events[-2], Saved)
+    assert isinstance(events[-1], Finished)
+    assert events[-1].summary["classes_used"] == 2
+
+
+def test_scribbles_may_be_a_file(predictor, textures, tmp_path):
+    volume, _, scribbles = textures
+    tifffile.imwrite(tmp_path / "s.tif", scribbles, photometric="minisblack")
+    settings = SETTINGS.model_copy(update={"features": "filters", "classifier": "linear"})
+    list(probe(volume, predictor, scribbles, tmp_path / "array.zarr", settings=settings))
+    list(probe(volume, predictor, str(tmp_path / "s.tif"), tmp_path / "file.zarr", settings=settings))
+    list(probe(volume, predictor, open_volume(tmp_path / "s.tif"), tmp_path / "v.zarr", settings=settings))
+    with pytest.raises(OutputError, match="holds the scribbles"):
+        list(probe(volume, predictor, str(tmp_path / "s.tif"), tmp_path, settings=settings, overwrite=True))
+    assert (tmp_path / "s.tif").exists()
+    assert _files(tmp_path / "file.zarr") == _files(tmp_path / "array.zarr") == _files(tmp_path / "v.zarr")
+
+
+def test_tiles_show_no_seam(small_encoder, cpu, textures, tmp_path):
+    volume, _, scribbles = textures
+    whole = SETTINGS.model_copy(update={"tile": 128, "halo": small_encoder.receptive_radius})
+    tiled = whole.model_copy(update={"tile": 64, "halo": 32})
+    assert ProbeEncoder(small_encoder, whole, 2).default_halo >= 26
+    names = ("whole", "tiled")
+    for name, settings in zip(names, (whole, tiled), strict=True):
+        settings = settings.model_copy(update={"features": "filters"})
+        predictor = Predictor(small_encoder, cpu)
+        list(probe(volume, predictor, scribbles, tmp_path / name, settings=settings))
+    first, second = (open_output(tmp_path / name) for name in names)
+    assert (first.label("segmentation")[:] == second.label("segmentation")[:]).mean() > 0.9999
+    assert np.abs(first.image[:].astype(float) - second.image[:]).max() < 2e-3
+
+
+@pytest.mark.parametrize("stop_after", [0, 3])
+def test_resuming_gives_the_same_bytes(predictor, textures, tmp_path, stop_after):
+    volume, _, scribbles = textures
+    list(probe(volume, predictor, scribbles, tmp_path / "whole.zarr", settings=SETTINGS))
+    job = probe(volume, predictor, scribbles, tmp_path / "parts.zarr", settings=SETTINGS)
+    steps = 0
+    for event in job:
+        steps += isinstance(event, Step)
+        if steps == stop_after and isinstance(event, Step | Beat):
+            break
+    job.close()
+    assert not open_output(tmp_path / "parts.zarr").is_complete
+    events = list(
+        probe(volume, predictor, scribbles, tmp_path / "parts.zarr", settings=SETTINGS, resume=True)
+    )
+    assert isinstance(events[-1], Finished)
+    assert _files(tmp_path / "parts.zarr") == _files(tmp_path / "whole.zarr")
+    # Other scribbles are another job.
+    other = scribbles.copy()
+    other[0, 0, 0] = 85
+    with pytest.raises(OutputError, match="its scribbles is"):
+        list(probe(volume, predictor, other, tmp_path / "parts.zarr", settings=SETTINGS, resume=True))
+
+
+def test_symmetries_are_averaged(predictor, textures, tmp_path):
+    volume, truth, scribbles = textures
+    settings = SETTINGS.model_copy(update={"symmetries": 8})
+    roi = Box((0, 0, 0), (2, 80, 96))
+    list(probe(volume, predictor, scribbles, tmp_path / "out.zarr", settings=settings, region=roi))
+    output = open_output(tmp_path / "out.zarr")
+    assert output.image_name == "confidence"
+    assert (output.label("segmentation")[:2] == truth[:2]).mean() > 0.9
+    assert not output.label("segmentation")[2].any()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s * 0, "no scribbles"),
+        (lambda s: np.where(s == 85, s, 0), "All scribbles have the number 85"),
+        (lambda s: s[:, :40], r"shape \(3, 40, 96\), the volume \(3, 80, 96\)"),
+        (lambda s: s[0], r"shape \(80, 96\)"),
+        (lambda s: s / 7.0, "float64 values that are no labels"),
+        (lambda s: s.astype(np.int32) * 3, "holds 1 to 255"),
+        (lambda s: -s.astype(np.int32), "-255"),
+    ],
+)
+def test_bad_scribbles_are_one_sentence_and_leave_nothing(predictor, textures, tmp_path, change, message):
+    volume, _, scribbles = textures
+    with pytest.raises(ScribbleError, match=message):
+        list(probe(volume, predictor, change(scribbles), tmp_path / "out.zarr", settings=SETTINGS))
+    assert not (tmp_path / "out.zarr").exists()
+
+
+def test_scribbles_outside_the_region_are_refused(predictor, textures, tmp_path):
+    volume, _, scribbles = textures
+    with pytest.raises(ScribbleError, match="40 of 80 scribbled pixels lie outside the region 0:3,0:40,0:96"):
+        list(probe(volume, predictor, scribbles, tmp_path / "o", region=Box((0, 0, 0), (3, 40, 96))))
+    with pytest.raises(RegionError):
+        list(probe(volume, predictor, scribbles, tmp_path / "o", region=Box((0, 0, 0), (9, 9, 9))))
+
+
+def test_only_windows_around_scribbles_are_encoded():
+    layout = Layout(tile=256, halo=32, multiple=8)
+    corners = np.array([(4, 10, 10), (4, 20, 15), (4, 2000, 1990)])
+    boxes = scribbled_boxes(corners, (2048, 2048), layout)
+    assert [str(box) for box in boxes] == ["4:5,10:21,10:16", "4:5,2000:2001,1990:1991"]
+    spread = np.array([(4, y, x) for y in range(0, 200, 10) for x in range(0, 200, 10)])
+    assert [str(box) for box in scribbled_boxes(spread, (2048, 2048), layout)] == ["4:5,0:191,0:191"]
+
+
+def test_two_classes_and_more_are_told_apart_by_the_same_code():
+    from napari_dense_ssl.predict.classifier import fitting
+
+    rng = np.random.default_rng(0)
+    for kinds in (2, 3):
+        classes = np.repeat(np.arange(kinds), 40)
+        features = rng.normal(size=(len(classes), 5)) * [1, 10, 1, 1, 0]
+        features[:, 0] += 6 * classes
+        for kind in ("linear", "mlp"):
+            *_, classifier = fitting(features, classes, SETTINGS.model_copy(update={"classifier": kind}))
+            logits = classifier.logits(features)
+            assert logits.shape == (len(classes), kinds)
+            assert (logits.argmax(1) == classes).mean() > 0.95
+            maps = classifier.maps(torch.from_numpy(features.T[None, :, :, None].copy()))
+            assert np.allclose(maps[0, :, :, 0].T.numpy(), logits, atol=1e-3)
+            moved = classifier.adjusted(2.0, np.arange(kinds))
+            assert np.allclose(moved.logits(features), 2 * logits + np.arange(kinds))
