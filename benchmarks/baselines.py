@@ -11,7 +11,6 @@ from functools import cache
 
 import numpy as np
 import torch
-from napari_dense_ssl.model.filter_bank import filter_bank
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import StandardScaler
@@ -20,6 +19,7 @@ from torch.nn import functional as F
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.engine import TrainSettings
 from napari_dense_ssl.model import DenseEncoder
+from napari_dense_ssl.model.filter_bank import filter_bank
 from volumes import Case
 
 Feature = Callable[[torch.Tensor], torch.Tensor]

@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from napari_dense_ssl.model.filter_bank import filter_bank
 from scipy.ndimage import label as components
 from scipy.special import log_softmax
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -39,6 +38,7 @@ from torch.nn import functional as F
 from napari_dense_ssl.core.geometry import Box, Symmetry
 from napari_dense_ssl.evaluate import score_classes
 from napari_dense_ssl.model import RunFolder, choose_device
+from napari_dense_ssl.model.filter_bank import filter_bank
 from napari_dense_ssl.predict.prior import class_areas, doubt, sharpness
 from napari_dense_ssl.volume import Intensity, Volume, open_volume
 
