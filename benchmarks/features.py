@@ -9,16 +9,18 @@ on windows of the score slices; beside them the run's own classes.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from napari_dense_ssl.core.geometry import Box
+from napari_dense_ssl.core.geometry import Box, Symmetry
 from napari_dense_ssl.evaluate import score_classes
 from napari_dense_ssl.model import DenseEncoder, RunFolder, choose_device
-from napari_dense_ssl.model.filter_bank import filter_bank
+from napari_dense_ssl.model.filter_bank import filter_bank, filter_bank_3d
 from napari_dense_ssl.objective.codebook import fit_codebook
+from napari_dense_ssl.sampling.views import turned
 from napari_dense_ssl.volume import Intensity, open_volume
 
 EDGE = 512
@@ -26,20 +28,34 @@ PIXELS = 6000
 
 
 def features(encoder: DenseEncoder, images: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Maps of one stack of slices (1, C, Y, X) by name, each (1, D, Y, X)."""
+
+    def wide(maps: torch.Tensor) -> torch.Tensor:
+        return F.interpolate(maps, size=images.shape[-2:], mode="bilinear")
+
+    def over_views(of: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        views = [turned(of(turned(images, g).contiguous()), g.inverse) for g in Symmetry.all()]
+        return torch.stack(views).mean(0)
+
     with torch.inference_mode():
         first, second = encoder.backbone(images)[:2]
-        pyramid = encoder.pyramid(images)
-        last = encoder.embed(pyramid, images)
-        wide = F.interpolate(pyramid, scale_factor=2, mode="bilinear")
-        return {
-            "filter bank": filter_bank(images),
-            "first stage": F.interpolate(first, scale_factor=2, mode="bilinear"),
-            "second stage": F.interpolate(second, scale_factor=4, mode="bilinear"),
-            "last features": last,
-            "logits": encoder.head(last),
-            "feature pyramid": wide,
-            "pyramid and last": torch.cat([wide, last], 1),
+        pyramid = wide(encoder.pyramid(images))
+        averaged = wide(over_views(encoder.pyramid))
+        middle = images[:, encoder.slices // 2 : encoder.slices // 2 + 1]
+        maps = {
+            "filter bank": filter_bank(middle),
+            "first stage": wide(first),
+            "second stage": wide(second),
+            "last features": encoder.features(images),
+            "last features, 8 views": over_views(encoder.features),
+            "logits": encoder(images).logits,
+            "feature pyramid": pyramid,
+            "pyramid, 8 views": averaged,
+            "pyramid, 8 views, and filters": torch.cat([averaged, filter_bank(middle)], 1),
         }
+        if encoder.slices > 1:
+            maps["filter bank in 3-D"] = filter_bank_3d(images, encoder.settings.slice_step)
+        return maps
 
 
 def main() -> None:
@@ -65,7 +81,7 @@ def main() -> None:
         return Box((z, y, x), (z + 1, y + edge, x + edge))
 
     def image(box: Box) -> torch.Tensor:
-        return torch.from_numpy(intensity.normalise(volume.read(box)))[None]
+        return torch.from_numpy(intensity.normalise(volume.read_around(box, encoder.slices // 2)))[None]
 
     rng = np.random.default_rng(0)
     samples: dict[str, list[np.ndarray]] = {}

@@ -21,7 +21,7 @@ class MaskedClustersSettings(BaseModel):
         description="How often the targets are refitted; the first ones come from a filter bank.",
     )
     first_share: float = Field(
-        0.25,
+        0.3,
         gt=0,
         le=1,
         title="First generation's share",
