@@ -77,7 +77,8 @@ def audit(
     ------
     Event
         ``Started``, ``Noted`` where there is something to know, ``Step`` and ``Beat`` on the way,
-        ``Audited`` with the :class:`Audit` in its ``result``, ``Finished`` with the main figures.
+        ``Audited`` with the :class:`~napari_dense_ssl.evaluate.Audit` in its ``result``, ``Finished`` with
+        the main figures.
 
     Raises
     ------
