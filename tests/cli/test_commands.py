@@ -188,6 +188,7 @@ def test_the_demo_leaves_scores_and_pictures(
 ) -> None:
     monkeypatch.setattr("napari_dense_ssl.cli.demo.SHAPE", (4, 192, 192))
     monkeypatch.setattr("napari_dense_ssl.cli.demo.TRAINED", 3)
+    monkeypatch.setattr("napari_dense_ssl.cli.demo.CROPS", 8)
     out = tmp_path / "demo"
     (out / "run").mkdir(parents=True)
     (out / "demo.json").write_text("{}")  # an earlier demo, which is replaced
@@ -197,10 +198,16 @@ def test_the_demo_leaves_scores_and_pictures(
     assert record["scores"].keys() == {"learned", "filter bank"}
     rows = {line[:14].strip(): line[14:].split() for line in answer.out.splitlines()}
     assert float(rows["learned"][0]) == pytest.approx(record["scores"]["learned"]["mi_frac"], abs=1e-3)
+    assert record["audit"]["slices"] == [3]
+    assert record["audit"]["held_out"]
+    (audit,) = (line for line in answer.out.splitlines() if line.startswith("audit "))
+    assert f"{record['audit']['verdict']}: leak {record['audit']['leak']:.3f}" in audit
+    assert f"content {record['audit']['content']:.2f}" in audit
     assert open_volume(out / "prediction.zarr").shape == (4, 192, 192)
-    with Image.open(out / "report.png") as page:
-        assert page.width > 1500
-        assert len(np.unique(np.asarray(page.convert("L")))) > 30
+    for name in ("report.png", "audit.png"):
+        with Image.open(out / name) as page:
+            assert page.width > 1500
+            assert len(np.unique(np.asarray(page.convert("L")))) > 30
 
 
 def test_the_demo_leaves_other_folders_alone(call: Callable[..., Answer], tmp_path: Path) -> None:

@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
+from scipy import ndimage
 from tests.engine.conftest import small_settings
 
 from napari_dense_ssl.core.events import Audited, Noted, Step
 from napari_dense_ssl.engine import train
+from napari_dense_ssl.evaluate import audit
 from napari_dense_ssl.model import RunFolder
 from napari_dense_ssl.model.checkpoint import load_weights
 from napari_dense_ssl.volume import Volume
@@ -48,3 +51,22 @@ def test_slices_too_small_for_pairs_of_crops_train_without(tmp_path: Path) -> No
     notes = [e.message for e in events if isinstance(e, Noted) and "No audit" in e.message]
     assert len(notes) == 1
     assert sum(isinstance(e, Step) for e in events) == 6
+
+
+@pytest.mark.parametrize(("asked", "seen"), [(3, 3), (None, 5)])
+def test_networks_that_see_several_slices_are_audited(tmp_path: Path, asked: int | None, seen: int) -> None:
+    smooth = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(6, 96, 96)), 3, mode="wrap")
+    values = (128 + 40 * smooth / smooth.std()).clip(0, 255).astype(np.uint8)
+    volume = Volume.from_arrays([values], voxel_size=(8, 8, 8))
+    encoder = {"stages": 2, "depths": (1, 1), "widths": (8, 8), "features": 8, "detail": 4, "slices": asked}
+    settings = small_settings(roi="0:4,:,:", steps=2, audit_seconds=1e-6, encoder=encoder)
+    (*_, last) = (e for e in train(volume, tmp_path / "run", settings) if isinstance(e, Audited))
+    assert last.result.part.slices == (4, 5)
+    assert RunFolder.open(tmp_path / "run").load_encoder().slices == seen
+
+    truth = np.digitize(values, (100, 130, 160)) + 1
+    events = audit(volume, tmp_path / "run", truth=truth, crops=8, crop=32, device="cpu")
+    (found,) = (e.result for e in events if isinstance(e, Audited))
+    assert found.part.slices == found.truth.slices == (4, 5)
+    assert found.figures["eq_angle_db"].count == 8
+    assert found.pictures.image.shape == (32, 32)

@@ -94,6 +94,18 @@ def true_labels(images: Maps) -> Maps:
     return one_hot(np.round(images[:, 0] * 1024).astype(int) % 8, images)
 
 
+def next_labels(images: Maps) -> Maps:
+    """The truth of the slice below the middle one of three."""
+    assert images.shape[1] == 3
+    return one_hot(np.round(images[:, 2] * 1024).astype(int) % 8, images)
+
+
+def thick_intensity(images: Maps) -> Maps:
+    """Of five slices together."""
+    assert images.shape[1] == 5
+    return one_hot(np.digitize(images.mean(1), LEVELS), images)
+
+
 def audited(encode: Callable[[Maps], Maps], **options: object) -> Audit:
     """Audit a made-up encoder on the coded volume."""
     volume, _ = coded_volume()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 from tests.evaluate import made_up
 from tests.evaluate.made_up import audited, coded_volume
 
@@ -209,9 +210,38 @@ def test_isotropic_volumes_are_turned_by_any_angle() -> None:
     assert "eq_angle_db" not in audited(made_up.bands, crops=8, crop=64).figures
 
 
+def test_encoders_that_see_neighbouring_slices_get_them_in_order() -> None:
+    """What lies in the next slice is content like any other; the last slice's next is mirrored."""
+    truth = coded_volume()[1][[1, 2, 1]]
+    audit = audited(made_up.next_labels, slices=3, truth=truth, crops=16)
+    assert audit.truth is not None
+    assert audit.truth.scores.mi_frac == pytest.approx(1)
+    assert audit.verdict.word == "content"
+    assert audit.values["content"] > 0.999
+    assert audit.values["eq_t_db"] == audit.values["eq_r_db"] == 100
+    assert audit.values["blank_constant"] == 1
+    assert audit.values["blank_noise"] < 0.02
+    # The grey levels that classes are compared with are those of their own slice, as is the picture.
+    own = audited(made_up.true_labels, crops=16)
+    assert audit.values["low_level"] < own.values["low_level"]
+    assert np.array_equal(audit.pictures.image, own.pictures.image)
+
+
+def test_isotropic_stacks_are_turned_in_their_plane() -> None:
+    smooth = gaussian_filter(np.random.default_rng(0).standard_normal((9, 96, 96)), 3).astype(np.float32)
+    volume = Volume.from_arrays([smooth], voxel_size=(8.0, 8.0, 8.0))
+    events = list(audit_encoder(made_up.thick_intensity, volume, slices=5, crops=8, crop=64, multiple=8))
+    (audit,) = (event.result for event in events if isinstance(event, Audited))
+    figure = audit.figures["eq_angle_db"]
+    assert figure.count == 8
+    assert figure.value > figure.null + 6
+    assert audit.values["eq_r_db"] == 100
+
+
 @pytest.mark.parametrize(
     ("options", "error", "says"),
     [
+        ({"slices": 2}, SettingsError, "odd number"),
         ({"crops": 3}, SettingsError, "8 or more"),
         ({"crop": 100}, RegionError, "multiple of 8"),
         ({"crop": 512}, RegionError, "from 32 to 208"),

@@ -6,8 +6,11 @@ import pytest
 from matplotlib import image as mpl_image
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from tests.evaluate import made_up
+from tests.evaluate.made_up import audited
 
 from napari_dense_ssl.core.errors import OutputError, RunError
+from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.evaluate import ReportPage, read_losses, report_figure, score_classes, write_report
 from napari_dense_ssl.evaluate.scale_bar import draw_scale_bar, length_text, round_length
 
@@ -93,6 +96,15 @@ def test_only_the_untaught_page_has_no_scores():
     assert "Scores against truth" not in _texts(report_figure(_page(truth=None, scores={})))
     assert "6 px" not in _texts(report_figure(_page(pixel_size=None)))
     assert "10 px" in _texts(report_figure(_page(pixel_size=None)))
+
+
+@pytest.mark.parametrize("changes", [{}, {"truth": None, "scores": {}}])
+def test_the_audit_stands_in_a_line(changes):
+    audit = audited(made_up.bands, crops=8, trained=Box((0, 0, 0), (2, 320, 320)))
+    (line,) = (text for text in _texts(report_figure(_page(audit=audit, **changes))) if "Audit" in text)
+    leak, content = audit.values["leak"], audit.values["content"]
+    assert line.startswith(f"Audit: positional: leak {leak:.3f} (good: 0), content {content:.2f} (good: 1)")
+    assert line.endswith("on slices 2, held out from training")
 
 
 def test_maps_of_other_shapes_are_refused():

@@ -79,7 +79,7 @@ def audit_command(
         device=device,
         precision=precision,
     )
-    follow(_keeping(job, found), stopped=lambda: "Stopped; an audit keeps nothing, begin it anew.")
+    follow(keeping(job, found), stopped=lambda: "Stopped; an audit keeps nothing, begin it anew.")
     (result,) = found
     if out is not None:
         size = pixels.voxel_size
@@ -93,7 +93,7 @@ def audit_command(
         typer.echo(f"report   {out}")
 
 
-def _keeping(job: Generator[Event], found: list[Audit]) -> Generator[Event]:
+def keeping(job: Generator[Event], found: list[Audit]) -> Generator[Event]:
     """Pass events on, and keep the result."""
     try:
         for event in job:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from napari_dense_ssl.cli.audit import keeping
 from napari_dense_ssl.cli.progress import duration, follow
 from napari_dense_ssl.cli.train import gather
 from napari_dense_ssl.cli.window import Shown, has_display, show
@@ -16,7 +17,7 @@ from napari_dense_ssl.core.errors import OutputError
 from napari_dense_ssl.core.geometry import Box
 
 if TYPE_CHECKING:
-    from napari_dense_ssl.evaluate import Scores
+    from napari_dense_ssl.evaluate import Audit, Scores
     from napari_dense_ssl.volume import Volume
 
 SHAPE = (12, 512, 512)
@@ -24,6 +25,9 @@ SHAPE = (12, 512, 512)
 
 TRAINED = 9
 """Slices from the top that are trained on; the others are scored."""
+
+CROPS = 48
+"""Pairs of crops that are audited: 10 s on two cores. Figures to be quoted take 200."""
 
 _QUICK = [
     "sampler.batch=6",
@@ -34,7 +38,7 @@ _QUICK = [
 """Settings for minutes in place of hours: more and smaller steps, targets that are fitted faster."""
 
 _RECORD = "demo.json"
-_PARTS = ("volume.zarr", "truth.zarr", "run", "prediction.zarr", "report.png")
+_PARTS = ("volume.zarr", "truth.zarr", "run", "prediction.zarr", "report.png", "audit.png")
 _COLUMNS = {"mi_frac": "mi_frac", "miou": "mIoU", "ami": "AMI", "ari": "ARI", "effective_classes": "classes"}
 
 
@@ -43,7 +47,7 @@ def demo(
     minutes: Annotated[float, typer.Option(metavar="M", help="Training time.")] = 2.0,
     headless: Annotated[bool, typer.Option("--headless", help="Do not open napari at the end.")] = False,
 ) -> None:
-    """Synthetic volume to classes, error map, scores and report; opens napari where there is a display."""
+    """Synthetic volume to classes, errors, scores, audit, report; opens napari where there is a display."""
     settings = gather(None, {"minutes": str(minutes), "roi": f"0:{TRAINED},:,:"}, _QUICK)
     _claim(out, minutes)
     _say(f"A synthetic volume of {' x '.join(map(str, SHAPE))} voxels, and its truth, which only scores see.")
@@ -62,10 +66,16 @@ def demo(
     )
     _say("Scoring, beside the control: k-means on a filter bank, trained and scored on the same slices.")
     scores = _scores(out, volume, truth, settings.classes)
-    _report(out, volume, truth, scores, minutes)
-    record = {"minutes": minutes, "scores": {name: one.as_dict() for name, one in scores.items()}}
+    _say("Auditing, on the slices that were not trained on: do the classes follow the image, or the place?")
+    found = _audit(out, volume, stopped)
+    _report(out, volume, truth, scores, found, minutes)
+    record = {
+        "minutes": minutes,
+        "scores": {name: one.as_dict() for name, one in scores.items()},
+        "audit": found.as_dict(),
+    }
     (out / _RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    _tell(out, scores)
+    _tell(out, scores, found)
     if not headless and has_display():
         _say("Opening napari; close its window to end.")
         show(
@@ -125,7 +135,21 @@ def _scores(out: Path, volume: Volume, truth: Volume, classes: int) -> dict[str,
     }
 
 
-def _report(out: Path, volume: Volume, truth: Volume, scores: dict[str, Scores], minutes: float) -> None:
+def _audit(out: Path, volume: Volume, stopped: str) -> Audit:
+    """Audit a few crops, and draw the audit's own page."""
+    from napari_dense_ssl.evaluate import audit, write_audit_report
+
+    kept: list[Audit] = []
+    follow(keeping(audit(volume, out / "run", crops=CROPS), kept), stopped=lambda: stopped)
+    (found,) = kept
+    sizes = volume.voxel_size
+    write_audit_report(found, out / "audit.png", title="Synthetic EM", pixel_size=(sizes.y, sizes.x))
+    return found
+
+
+def _report(
+    out: Path, volume: Volume, truth: Volume, scores: dict[str, Scores], found: Audit, minutes: float
+) -> None:
     """Draw the page on the middle one of the scored slices."""
     from napari_dense_ssl.evaluate.report import ReportPage, read_losses, write_report
     from napari_dense_ssl.volume import open_volume
@@ -149,16 +173,18 @@ def _report(out: Path, volume: Volume, truth: Volume, scores: dict[str, Scores],
         losses=read_losses(out / "run" / "events.jsonl"),
         scores=scores,
         score_note=f"Slices {TRAINED} to {SHAPE[0] - 1}; classes named on slices 0 to {TRAINED - 1}.",
+        audit=found,
     )
     write_report(page, out / "report.png")
 
 
-def _tell(out: Path, scores: dict[str, Scores]) -> None:
+def _tell(out: Path, scores: dict[str, Scores], found: Audit) -> None:
     typer.echo(f"{'':<14}" + "".join(f"{heading:>10}" for heading in _COLUMNS.values()))
     for name, one in scores.items():
         figures = one.as_dict()
         typer.echo(f"{name:<14}" + "".join(f"{figures[column]:>10.3f}" for column in _COLUMNS))
     typer.echo("mi_frac: share of the truth's information that the classes tell, 0 to 1.")
-    typer.echo(f"report      {out / 'report.png'}")
+    typer.echo(f"audit       {found.sentence}")
+    typer.echo(f"report      {out / 'report.png'}; the audit's own page: {out / 'audit.png'}")
     typer.echo(f"prediction  {out / 'prediction.zarr'} (OME-Zarr: the error; labels/classes: the classes)")
     typer.echo(f"look again  napari-dense-ssl open {out / 'volume.zarr'}")

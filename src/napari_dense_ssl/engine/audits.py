@@ -39,8 +39,9 @@ class Audits:
         self, settings: TrainSettings, networks: Networks, volume: Volume, region: Box, intensity: Intensity
     ) -> None:
         self._networks, self._pause = networks, settings.audit_seconds
-        self._facts = (volume, region, intensity, networks.averaged_encoder.multiple)
-        self._seed = settings.seed
+        encoder = networks.averaged_encoder
+        self._facts = (volume, region, intensity, encoder.multiple)
+        self._slices, self._seed = encoder.slices, settings.seed
         self._on = settings.audit_seconds > 0 and networks.rank == 0
         self._audit: LightAudit | None = None
         self._last = time.perf_counter()
@@ -58,7 +59,7 @@ class Audits:
         begun = time.perf_counter()
         try:
             if self._audit is None:
-                self._audit = LightAudit(*self._facts, seed=self._seed)
+                self._audit = LightAudit(*self._facts, slices=self._slices, seed=self._seed)
         except RegionError as error:
             self._on = False
             yield Noted(f"No audit during training: {error}")

@@ -26,10 +26,10 @@ class CropPairs:
 
     Attributes
     ----------
-    windows : ndarray, shape (N, W, W), float32
-        Normalised grey values.
+    windows : ndarray, shape (N, C, W, W), float32
+        Normalised grey values of C neighbouring slices, the window's own in the middle.
     origins : ndarray, shape (N, 3), int64
-        First voxel of each window, Z, Y, X of the finest level.
+        First voxel of each window's own slice, Z, Y, X of the finest level.
     first, second : ndarray, shape (N, 2), int64
         Origins of the two crops in the window, Y, X.
     crop : int
@@ -50,10 +50,15 @@ class CropPairs:
         """Origin of the second crop less that of the first, px."""
         return self.second - self.first
 
+    def middle(self, index: int, origin: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the window's own slice of such a crop, shape (crop, crop)."""
+        stack = self.cut(index, origin)
+        return stack[len(stack) // 2]
+
     def cut(self, index: int, origin: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return a crop of window `index`, shape (crop, crop)."""
+        """Return a crop of window `index`, shape (C, crop, crop)."""
         y, x = (int(o) for o in origin)
-        return self.windows[index, y : y + self.crop, x : x + self.crop]
+        return self.windows[index, :, y : y + self.crop, x : x + self.crop]
 
 
 def window_edge(crop: int) -> int:
@@ -138,11 +143,24 @@ def draw_pairs(
     count: int,
     crop: int,
     rng: np.random.Generator,
+    slices: int = 1,
 ) -> Generator[Beat, None, CropPairs]:
     """Draw pairs of crops at random places; yields a beat for each window read, returns the pairs.
 
     Slices are used equally often. Shifts within a pair are any whole numbers of pixels up to half a crop,
     and at least an eighth of it along one axis.
+
+    Parameters
+    ----------
+    volume, part, intensity
+        Where the crops come from, and what they are normalised with.
+    count, crop : int
+        Number of pairs; edge of the crops, px.
+    rng : Generator
+        Draws places, the same ones for any number of slices.
+    slices : int
+        C, the odd number of neighbouring slices that a crop consists of; mirrored beyond the volume's ends.
+        Only its own slice is one of the audited: neighbours may have been trained on.
     """
     edge = window_edge(crop)
     (_, y0, x0), (_, height, width) = part.box.start, part.box.shape
@@ -151,11 +169,12 @@ def draw_pairs(
         [rng.integers(y0, y0 + height - edge + 1, count), rng.integers(x0, x0 + width - edge + 1, count)], 1
     )
     origins = np.concatenate([planes[:, None], corners], 1).astype(np.int64)
-    windows = np.empty((count, edge, edge), np.float32)
+    windows = np.empty((count, slices, edge, edge), np.float32)
     # In the order of the file: neighbours share chunks, which readers keep.
     for index in np.lexsort(origins.T[::-1]):
         z, y, x = (int(o) for o in origins[index])
-        windows[index] = intensity.normalise(volume.read(Box((z, y, x), (z + 1, y + edge, x + edge)))[0])
+        box = Box((z, y, x), (z + 1, y + edge, x + edge))
+        windows[index] = intensity.normalise(volume.read_around(box, slices // 2))
         yield Beat()
     first, second = _places(count, edge - crop, max(1, crop // _LEAST_SHIFT), rng)
     return CropPairs(windows, origins, first, second, crop)

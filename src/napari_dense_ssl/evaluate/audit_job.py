@@ -16,18 +16,12 @@ from napari_dense_ssl.core.errors import ScoreError, SettingsError
 from napari_dense_ssl.core.events import Audited, Beat, Event, Finished, Noted, Started, Step
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.evaluate import audit_figures as figure
-from napari_dense_ssl.evaluate.audit_crops import (
-    AuditedPart,
-    CropPairs,
-    audited_part,
-    choose_crop,
-    draw_pairs,
-)
+from napari_dense_ssl.evaluate.audit_crops import CropPairs, audited_part, choose_crop, draw_pairs
 from napari_dense_ssl.evaluate.audit_figures import Figure
+from napari_dense_ssl.evaluate.audit_measured import measured, result_of
 from napari_dense_ssl.evaluate.audit_passes import Encode, Plan, Seen, blank_classes, pass_pairs
-from napari_dense_ssl.evaluate.audit_result import Audit, Pictures, TruthScores
+from napari_dense_ssl.evaluate.audit_result import TruthScores
 from napari_dense_ssl.evaluate.audit_truth import audited_truth, truth_pixels
-from napari_dense_ssl.evaluate.audit_verdict import judge
 from napari_dense_ssl.evaluate.compare import open_labels
 from napari_dense_ssl.volume import Intensity, Volume
 
@@ -83,7 +77,8 @@ def audit(
     ------
     Event
         ``Started``, ``Noted`` where there is something to know, ``Step`` and ``Beat`` on the way,
-        ``Audited`` with the :class:`Audit` in its ``result``, ``Finished`` with the main figures.
+        ``Audited`` with the :class:`~napari_dense_ssl.evaluate.Audit` in its ``result``, ``Finished`` with
+        the main figures.
 
     Raises
     ------
@@ -99,7 +94,7 @@ def audit(
     from napari_dense_ssl.evaluate.audit_torch import TorchEncode
     from napari_dense_ssl.model import RunFolder, choose_device
 
-    _check_count(crops)
+    _check(crops)
     folder = run if isinstance(run, RunFolder) else RunFolder.open(os.fspath(run))
     chosen = choose_device(device, precision)
     encoder = folder.load_encoder(chosen.torch_device)
@@ -116,6 +111,7 @@ def audit(
         seed=seed,
         multiple=encoder.multiple,
         halo=encoder.default_halo,
+        slices=encoder.slices,
         intensity=trained_on if same else own,
         pixels_a_call=1 << 20 if chosen.kind == "cuda" else _PIXELS_A_CALL,
         details={"device": chosen.description, "run": str(folder.path), "checkpoint": folder.latest().name},
@@ -146,6 +142,7 @@ def audit_encoder(
     seed: int = 0,
     multiple: int = 1,
     halo: int = 16,
+    slices: int = 1,
     intensity: Intensity | None = None,
     pixels_a_call: int = _PIXELS_A_CALL,
     details: dict[str, str | int | float] | None = None,
@@ -155,7 +152,8 @@ def audit_encoder(
     Parameters
     ----------
     encode : Encode
-        Called with normalised images, float32 ``(B, 1, Y, X)``; returns ``(B, K, Y, X)``.
+        Called with normalised images, float32 ``(B, C, Y, X)``; returns ``(B, K, Y, X)``, the probabilities
+        of the middle one of the C slices.
     volume : Volume or ndarray
         Axes Z, Y, X.
     trained : Box, optional
@@ -164,6 +162,8 @@ def audit_encoder(
         Its total stride: heights and widths of what it is called with are multiples of it, px.
     halo : int
         Margin that predictions against the truth throw away, px.
+    slices : int
+        C, the odd number of neighbouring slices that it sees at once; mirrored beyond the volume's ends.
     intensity : Intensity, optional
         What images are normalised with; by default the volume's own statistics.
     pixels_a_call : int
@@ -173,7 +173,7 @@ def audit_encoder(
     truth, region, crops, crop, seed
         See :func:`audit`.
     """
-    _check_count(crops)
+    _check(crops, slices)
     volume = volume if isinstance(volume, Volume) else Volume.from_arrays([volume])
     box = Box.whole(volume.shape) if region is None else region
     box.check(volume.shape)
@@ -204,14 +204,14 @@ def audit_encoder(
         )
     intensity = intensity or volume.intensity(box)
     rng = np.random.default_rng(seed)
-    pairs = yield from draw_pairs(volume, part, intensity, count=crops, crop=edge, rng=rng)
+    pairs = yield from draw_pairs(volume, part, intensity, count=crops, crop=edge, rng=rng, slices=slices)
     seen = Seen.of(pairs)
     with closing(pass_pairs(encode, pairs, plan, seen, rng)) as passes:
         for event in passes:
             yield clock.step(event) if isinstance(event, int) else event
-    constant, noise = yield from blank_classes(encode, edge, plan, rng)
+    constant, noise = yield from blank_classes(encode, edge, plan, rng, slices)
     yield clock.step(plan.noise)
-    found, pictures = yield from _figures(pairs, seen, plan, rng, draws=5)
+    found, pictures = yield from measured(pairs, seen, plan, rng, draws=5)
     found["blank_noise"] = figure.leak(noise, rng)
     rim = edge // 4
     inner = constant[:, rim:-rim, rim:-rim]
@@ -223,7 +223,15 @@ def audit_encoder(
     if labels is not None:
         levels = max(2, round(found["effective_classes"].value))
         scoring = audited_truth(
-            encode, volume, labels, part, intensity, multiple=multiple, halo=halo, levels=levels
+            encode,
+            volume,
+            labels,
+            part,
+            intensity,
+            multiple=multiple,
+            halo=halo,
+            levels=levels,
+            slices=slices,
         )
         with closing(scoring):
             for scored in scoring:
@@ -234,7 +242,7 @@ def audit_encoder(
                         yield clock.step(scored / edge**2)
                     case _:
                         yield scored
-    result = _result(found, seen, pairs, part, pictures, scores)
+    result = result_of(found, seen, pairs, part, pictures, scores)
     yield Audited(result.verdict.word, result.values, result=result)
     summary: dict[str, str | int | float] = {"verdict": result.verdict.word, **result.values}
     if scores is not None:
@@ -254,6 +262,8 @@ class LightAudit:
         What the training normalises with.
     multiple : int
         Total stride of the encoder, px.
+    slices : int
+        Neighbouring slices that the encoder sees at once.
     crops, crop : int
         Number of pairs; largest edge of the crops, px.
     seed : int
@@ -272,12 +282,14 @@ class LightAudit:
         intensity: Intensity,
         multiple: int,
         *,
+        slices: int = 1,
         crops: int = 48,
         crop: int = 96,
         seed: int = 0,
     ) -> None:
         whole = Box.whole(volume.shape)
         self._volume, self._intensity, self._multiple, self._seed = volume, intensity, multiple, seed
+        self._slices = slices
         self._part = audited_part(whole, region)
         self._part = self._part if self._part.held_out else audited_part(region, region)
         largest = choose_crop(self._part.box, multiple)
@@ -289,92 +301,33 @@ class LightAudit:
         rng = np.random.default_rng(self._seed)
         if self._pairs is None:
             self._pairs = yield from draw_pairs(
-                self._volume, self._part, self._intensity, count=self._crops, crop=self._crop, rng=rng
+                self._volume,
+                self._part,
+                self._intensity,
+                count=self._crops,
+                crop=self._crop,
+                rng=rng,
+                slices=self._slices,
             )
         plan = Plan(0, 0, 0, self._multiple, self._crop // 8, _PIXELS_A_CALL)
         pairs, seen = self._pairs, Seen.of(self._pairs)
         for event in pass_pairs(encode, pairs, plan, seen, rng):
             yield Beat() if isinstance(event, int) else event
-        found, pictures = yield from _figures(
+        found, pictures = yield from measured(
             pairs, seen, plan, np.random.default_rng(self._seed + 1), draws=2
         )
-        result = _result(found, seen, pairs, self._part, pictures, None)
+        result = result_of(found, seen, pairs, self._part, pictures, None)
         yield Audited(result.verdict.word, result.values, step, result)
 
 
-def _check_count(crops: int) -> None:
+def _check(crops: int, slices: int = 1) -> None:
     if crops < 8:
         raise SettingsError(f"{crops} pairs of crops say too little; choose 8 or more, 200 to quote figures.")
-
-
-def _figures(
-    pairs: CropPairs, seen: Seen, plan: Plan, rng: np.random.Generator, draws: int
-) -> Generator[Beat, None, tuple[dict[str, Figure], Pictures]]:
-    """Compute the figures that need no further pass."""
-    both = np.concatenate([seen.first, seen.second])
-    images = np.stack([pairs.cut(i, pairs.first[i]) for i in range(len(pairs))])
-    yield Beat()
-    found = {"leak": figure.leak(both, rng, draws=draws)}
-    yield Beat()
-    found["content"] = figure.content(seen.first, seen.second, pairs.shifts, plan.margin, rng)
-    found["place"] = figure.place(seen.first, rng)
-    found["coherence"] = figure.coherence(seen.first, rng)
-    yield Beat()
-    found |= {name: sums.figure() for name, sums in seen.equivariance.items() if not sums.empty}
-    slices = pairs.origins[:, 0]
-    found["effective_classes"], found["effective_classes_slice"] = figure.usage(
-        both, np.concatenate([slices, slices]), seen.classes
-    )
-    yield Beat()
-    by_blur = []
-    for sigma in figure.SIGMAS:
-        by_blur.append(figure.low_level(seen.first, images, sigma))
-        yield Beat()
-    found["low_level"] = max(by_blur, key=lambda one: one.value)
-    found["flatness"] = seen.flatness()
-    yield Beat()
-    return found, _pictures(pairs, seen, both, images, plan.margin)
-
-
-def _pictures(
-    pairs: CropPairs, seen: Seen, both: NDArray[Any], images: NDArray[np.float32], margin: int
-) -> Pictures:
-    index = int(np.abs(pairs.shifts).sum(1).argsort()[len(pairs) // 2])
-    in_first, in_second = figure.overlap(seen.first.shape[1:], pairs.shifts[index], 0)
-    there = np.zeros_like(seen.first[index])
-    there[in_first] = seen.second[index][in_second] + 1
-    places = np.broadcast_to(figure.cells(both.shape[1:]), both.shape)
-    table = np.bincount(
-        places.ravel() * seen.classes + both.ravel(), minlength=figure.CELLS**2 * seen.classes
-    ).reshape(-1, seen.classes)
-    joint = table / table.sum()
-    expected = joint.sum(1, keepdims=True) * joint.sum(0)
-    ratio = np.divide(joint, expected, out=np.ones_like(joint), where=expected > 0)
-    z, y, x = (int(v) for v in pairs.origins[index] + [0, *pairs.first[index]])
-    down, right = (int(s) for s in pairs.shifts[index])
-    return Pictures(
-        image=images[index],
-        here=seen.first[index] + 1,
-        there=there,
-        shift=(down, right),
-        example=(z, y, x),
-        by_place=ratio.T.reshape(seen.classes, figure.CELLS, figure.CELLS),
-        shares=joint.sum(0),
-    )
-
-
-def _result(
-    found: dict[str, Figure],
-    seen: Seen,
-    pairs: CropPairs,
-    part: AuditedPart,
-    pictures: Pictures,
-    scores: TruthScores | None,
-) -> Audit:
-    gain = None if scores is None else (scores.scores.mi_frac, scores.intensity_mi_frac)
-    return Audit(
-        judge(found, gain), found, seen.classes, len(pairs), pairs.crop, part, pictures=pictures, truth=scores
-    )
+    if slices < 1 or slices % 2 == 0:
+        raise SettingsError(
+            f"slices is {slices}; give the odd number of neighbouring slices that the encoder sees at once, "
+            "the classes' own in the middle."
+        )
 
 
 class _Clock:

@@ -30,7 +30,10 @@ class Encode(Protocol):
     """What is audited: anything that gives class probabilities for each pixel."""
 
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return probabilities (B, K, Y, X), summing to 1 over K, of normalised images (B, 1, Y, X)."""
+        """Return probabilities (B, K, Y, X), summing to 1 over K, of normalised images (B, C, Y, X).
+
+        The C channels are neighbouring slices, and the probabilities those of the middle one.
+        """
         ...
 
 
@@ -123,11 +126,11 @@ class Seen:
 
 
 def encoded(encode: Encode, images: list[NDArray[np.float32]], pixels: int) -> Beats:
-    """Encode images of one shape, some at a time; yields beats, returns (B, K, Y, X)."""
-    step = max(1, pixels // images[0].size)
+    """Encode images of one shape (C, Y, X), some at a time; yields beats, returns (B, K, Y, X)."""
+    step = max(1, pixels // math.prod(images[0].shape[1:]))
     parts = []
     for start in range(0, len(images), step):
-        batch = np.stack(images[start : start + step])[:, None]
+        batch = np.stack(images[start : start + step])
         parts.append(encode(np.ascontiguousarray(batch, np.float32)))
         yield Beat()
     return np.concatenate(parts)
@@ -187,12 +190,13 @@ def _pass_angles(
     """Compare crops with themselves turned by any angle, inside a disc; interpolation costs some dB too."""
     size = pairs.crop
     low = (window_edge(size) - size) // 2
-    inner = (slice(low, low + size), slice(low, low + size))
+    inner = (slice(None), slice(low, low + size), slice(low, low + size))
     angles = rng.uniform(0, 360, len(index))
     straight, turned = [], []
     for i, angle in zip(index, angles, strict=True):
         straight.append(pairs.windows[i][inner])
-        turned.append(ndimage.rotate(pairs.windows[i], angle, reshape=False, order=3, mode="reflect")[inner])
+        whole = ndimage.rotate(pairs.windows[i], angle, axes=(2, 1), reshape=False, order=3, mode="reflect")
+        turned.append(whole[inner])
         yield Beat()
     maps = yield from encoded(encode, straight + turned, plan.pixels)
     here, there = np.split(maps, 2)
@@ -209,15 +213,15 @@ def _pass_angles(
 
 
 def blank_classes(
-    encode: Encode, size: int, plan: Plan, rng: np.random.Generator
+    encode: Encode, size: int, plan: Plan, rng: np.random.Generator, slices: int = 1
 ) -> Generator[Beat, None, tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Return the classes of constant images and of white-noise images, each (N, size, size)."""
-    constant = [np.full((size, size), grey, np.float32) for grey in _GREYS]
+    """Return the classes of constant images and of white noise, each (N, size, size), of as many slices."""
+    constant = [np.full((slices, size, size), grey, np.float32) for grey in _GREYS]
     flat = yield from encoded(encode, constant, plan.pixels)
     noise = []
     for start in range(0, plan.noise, _BATCH):
         count = min(_BATCH, plan.noise - start)
-        drawn = list(rng.standard_normal((count, size, size), np.float32))
+        drawn = list(rng.standard_normal((count, slices, size, size), np.float32))
         maps = yield from encoded(encode, drawn, plan.pixels)
         noise.append(maps.argmax(1).astype(np.uint8))
     return flat.argmax(1).astype(np.uint8), np.concatenate(noise)

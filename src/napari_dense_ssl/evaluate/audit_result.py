@@ -134,6 +134,16 @@ class Audit:
             f"{self.crops} pairs of crops of {self.crop} px from slices {ranges(self.part.slices)} ({kind})"
         )
 
+    @property
+    def sentence(self) -> str:
+        """Verdict, leak and content in a line."""
+        leak, content = (self.figures[name].value for name in ("leak", "content"))
+        kind = "held out from training" if self.part.held_out else "trained on"
+        return (
+            f"{self.verdict.word}: leak {leak:.3f} (good: 0), content {content:.2f} (good: 1), "
+            f"on slices {ranges(self.part.slices)}, {kind}"
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         shown = {name: self.figures[name] for name in self.values}

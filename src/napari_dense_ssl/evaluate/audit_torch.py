@@ -26,7 +26,7 @@ class TorchEncode:
         self._encoder, self._device = encoder, device
 
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the softmax (B, K, Y, X), float32, of normalised images (B, 1, Y, X)."""
+        """Return the softmax (B, K, Y, X), float32, of normalised images (B, C, Y, X)."""
         self._encoder.eval()
         with torch.inference_mode(), self._device.autocast():
             batch = self._device.to_device(torch.from_numpy(images))

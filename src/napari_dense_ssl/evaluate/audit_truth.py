@@ -36,6 +36,7 @@ def audited_truth(
     multiple: int,
     halo: int,
     levels: int,
+    slices: int = 1,
 ) -> Generator[Beat | int | TruthScores]:
     """Predict at most four labelled slices tile by tile and score them.
 
@@ -47,6 +48,8 @@ def audited_truth(
         Total stride of the encoder, and the margin that is thrown away, px.
     levels : int
         Quantiles of intensity that the classes are compared with.
+    slices : int
+        C, the neighbouring slices that the encoder sees at once.
     encode, volume, part, intensity
         See :func:`~napari_dense_ssl.evaluate.audit_job.audit_encoder`.
 
@@ -77,13 +80,14 @@ def audited_truth(
     tables, truths, greys = Contingency.empty(), [], []
     for z in chosen:
         box = middle.plane(z)
-        grey, truth = intensity.normalise(volume.read(box)), np.asarray(labels[box.slices])
-        classes = yield from _plane(encode, grey[0], multiple=multiple, halo=halo)
+        stack = intensity.normalise(volume.read_around(box, slices // 2))
+        truth = np.asarray(labels[box.slices])
+        classes = yield from _plane(encode, stack, multiple=multiple, halo=halo)
         tables = tables + contingency(classes[None] + np.int64(1), truth)
         truths.append(truth)
-        greys.append(grey)
+        greys.append(stack[slices // 2])
     truth = np.concatenate(truths)
-    control = contingency(quantiles(np.concatenate(greys), levels) + 1, truth)
+    control = contingency(quantiles(np.stack(greys), levels) + 1, truth)
     yield Beat()
     yield TruthScores(score_tables(tables), score_tables(control).mi_frac, tuple(chosen))
 
@@ -94,18 +98,18 @@ def truth_pixels(part: AuditedPart) -> int:
 
 
 def _plane(
-    encode: Encode, grey: NDArray[np.float32], *, multiple: int, halo: int
+    encode: Encode, stack: NDArray[np.float32], *, multiple: int, halo: int
 ) -> Generator[int, None, NDArray[np.uint8]]:
-    """Yield the pixels of each tile that is done; return the classes of a slice (Y, X), 0 to K - 1."""
-    height, width = grey.shape
-    classes = np.zeros(grey.shape, np.uint8)
+    """Yield the pixels of each tile that is done; return the classes (Y, X), 0 to K - 1, of (C, Y, X)."""
+    height, width = shape = (stack.shape[1], stack.shape[2])
+    classes = np.zeros(shape, np.uint8)
     window = -(-max(_WINDOW, 4 * halo) // multiple) * multiple
-    for tile in tiles(grey.shape, ((0, height), (0, width)), window=window, halo=halo, multiple=multiple):
+    for tile in tiles(shape, ((0, height), (0, width)), window=window, halo=halo, multiple=multiple):
         (y0, y1), (x0, x1) = tile.outer
-        pixels = grey[y0:y1, x0:x1]
-        missing = ((0, y1 - y0 - pixels.shape[0]), (0, x1 - x0 - pixels.shape[1]))
+        pixels = stack[:, y0:y1, x0:x1]
+        missing = ((0, 0), (0, y1 - y0 - pixels.shape[1]), (0, x1 - x0 - pixels.shape[2]))
         pixels = np.pad(pixels, missing, mode="symmetric")
-        best = encode(np.ascontiguousarray(pixels[None, None]))[0].argmax(0)
+        best = encode(np.ascontiguousarray(pixels[None]))[0].argmax(0)
         kept = best[tile.crop_slices]
         classes[tile.inner_slices] = kept
         yield kept.size

@@ -21,6 +21,7 @@ from scipy.ndimage import uniform_filter1d
 
 from napari_dense_ssl.core.colours import class_colours
 from napari_dense_ssl.core.errors import OutputError, RunError
+from napari_dense_ssl.evaluate.audit_result import Audit
 from napari_dense_ssl.evaluate.scale_bar import draw_scale_bar
 from napari_dense_ssl.evaluate.score_table import draw_score_table
 from napari_dense_ssl.evaluate.scores import Scores
@@ -68,6 +69,8 @@ class ReportPage:
         By the name of what was scored, the learned map first, then baselines.
     score_note : str
         Which slices were scored.
+    audit : Audit, or None
+        Verdict, leak and content stand in a line below the scores.
     """
 
     raw: NDArray[Any]
@@ -83,6 +86,7 @@ class ReportPage:
     losses: Mapping[str, Curve] = field(default_factory=dict)
     scores: Mapping[str, Scores] = field(default_factory=dict)
     score_note: str = ""
+    audit: Audit | None = None
 
 
 def read_losses(events: os.PathLike[str] | str) -> dict[str, Curve]:
@@ -170,11 +174,16 @@ def report_figure(page: ReportPage) -> Figure:
         lower = rows[1].subgridspec(1, 3, width_ratios=(1, 1, 1.9), wspace=0.3)
         _draw_named(figure.add_subplot(upper[2]), page)
         _draw_truth(figure.add_subplot(upper[3]), page)
-        draw_score_table(figure.add_subplot(lower[2]), page.scores, page.score_note)
+        table = figure.add_subplot(lower[2])
+        draw_score_table(table, page.scores, page.score_note)
+        if page.audit is not None:
+            table.text(0, -0.06, f"Audit: {page.audit.sentence}", **_TEXT)
         cells = [upper[0], upper[1], lower[0], lower[1]]
     else:
         grid = figure.add_gridspec(2, 2, left=0.03, right=0.92, top=0.87, bottom=0.06, wspace=0.25)
         cells = [grid[0, 0], grid[0, 1], grid[1, 0], grid[1, 1]]
+        if page.audit is not None:
+            figure.text(0.03, 0.015, f"Audit: {page.audit.sentence}", **_TEXT)
     for draw, cell in zip((_draw_raw, _draw_classes, _draw_error, _draw_losses), cells, strict=True):
         draw(figure.add_subplot(cell), page)
     return figure
