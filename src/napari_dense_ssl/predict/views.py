@@ -15,6 +15,7 @@ from torch import Tensor
 
 from napari_dense_ssl.core.geometry import Symmetry
 from napari_dense_ssl.predict.settings import PredictSettings
+from napari_dense_ssl.sampling.views import turned
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class WindowView:
         """
         height, width = (n - 2 * reach for n in extended.shape[-2:])
         y, x = (reach + offset for offset in self.shift)
-        return _turn(extended[..., y : y + height, x : x + width], self.symmetry)
+        return turned(extended[..., y : y + height, x : x + width], self.symmetry)
 
     def turned(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Return the height and width of the view of a window of that height and width."""
@@ -59,7 +60,7 @@ class WindowView:
         where : tuple of slice
             Where these lie in the inner part.
         """
-        straight = _turn(maps, self.symmetry.inverse)
+        straight = turned(maps, self.symmetry.inverse)
         source, where = [], []
         for wanted, offset, length in zip(inner, self.shift, straight.shape[-2:], strict=True):
             low = max(wanted.start - offset, 0)
@@ -124,9 +125,3 @@ class ViewAverage:
         identity not counted, whose window holds the pixel.
         """
         return self._difference / self._seen.clamp(min=1)
-
-
-def _turn(tensor: Tensor, symmetry: Symmetry) -> Tensor:
-    """Apply a symmetry to the last two axes, as :meth:`Symmetry.apply` does to arrays."""
-    flipped = tensor.flip(-1) if symmetry.flip else tensor
-    return torch.rot90(flipped, symmetry.turns, (-2, -1)) if symmetry.turns % 4 else flipped
