@@ -53,7 +53,8 @@ class CropPairs:
     def middle(self, index: int, origin: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the window's own slice of such a crop, shape (crop, crop)."""
         stack = self.cut(index, origin)
-        return stack[len(stack) // 2]
+        own: NDArray[np.float32] = stack[len(stack) // 2]
+        return own
 
     def cut(self, index: int, origin: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return a crop of window `index`, shape (C, crop, crop)."""
