@@ -210,10 +210,10 @@ def test_isotropic_volumes_are_turned_by_any_angle() -> None:
     assert "eq_angle_db" not in audited(made_up.bands, crops=8, crop=64).figures
 
 
-def test_encoders_that_see_neighbouring_slices_get_them_in_order() -> None:
+def test_encoders_that_see_neighbouring_slices_get_them_in_order(found: Callable[[str], Audit]) -> None:
     """What lies in the next slice is content like any other; the last slice's next is mirrored."""
     truth = coded_volume()[1][[1, 2, 1]]
-    audit = audited(made_up.next_labels, slices=3, truth=truth, crops=16)
+    audit = audited(made_up.next_labels, slices=3, truth=truth)
     assert audit.truth is not None
     assert audit.truth.scores.mi_frac == pytest.approx(1)
     assert audit.verdict.word == "content"
@@ -222,7 +222,7 @@ def test_encoders_that_see_neighbouring_slices_get_them_in_order() -> None:
     assert audit.values["blank_constant"] == 1
     assert audit.values["blank_noise"] < 0.02
     # The grey levels that classes are compared with are those of their own slice, as is the picture.
-    own = audited(made_up.true_labels, crops=16)
+    own = found("true_labels")
     assert audit.values["low_level"] < own.values["low_level"]
     assert np.array_equal(audit.pictures.image, own.pictures.image)
 

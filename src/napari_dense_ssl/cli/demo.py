@@ -27,7 +27,7 @@ TRAINED = 9
 """Slices from the top that are trained on; the others are scored."""
 
 CROPS = 48
-"""Pairs of crops that are audited: 10 s on two cores. Figures to be quoted take 200."""
+"""Pairs of crops that are audited, as many as during training. Figures to be quoted take 200."""
 
 _QUICK = [
     "sampler.batch=6",
