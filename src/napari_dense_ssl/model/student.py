@@ -34,7 +34,7 @@ class Student(nn.Module):
 
         Parameters
         ----------
-        images : Tensor, shape (B, 1, Y, X)
+        images : Tensor, shape (B, C, Y, X)
             The slices themselves; not looked at where neighbours are given.
         neighbours : Tensor, shape (B, N, Y, X), optional
             The slices around a hidden one.
