@@ -62,7 +62,9 @@ def test_a_run_says_what_it_does_and_leaves_a_run_folder(
 def test_training_lowers_the_loss(volume: Volume, tmp_path: Path) -> None:
     settings = small_settings(steps=60, objective={"generations": 1, "codebook_pixels": 2000, "mask_size": 8})
     losses = [e.losses["seen"] for e in train(volume, tmp_path / "run", settings) if isinstance(e, Step)]
-    assert np.mean(losses[-10:]) < 0.93 * np.mean(losses[:5])
+    # The head begins with a closed-form fit, so little is left to gain; uniform guessing costs log 6.
+    assert np.mean(losses[:5]) < 0.8 * np.log(6)
+    assert np.mean(losses[-10:]) < np.mean(losses[:10])
 
 
 @pytest.mark.parametrize("context", [0, 2])

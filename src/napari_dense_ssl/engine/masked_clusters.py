@@ -33,9 +33,6 @@ _RIM = 8
 _MOST_REACH = 6
 """Slices on either side that three-dimensional filters look at; beyond, they are cut off."""
 
-_WIDEST = 4.0
-"""Largest scale of three-dimensional filters, in distances between slices: two thirds of the reach."""
-
 _NONE = 255
 """Code of pixels that have none; there are at most 254 classes."""
 
@@ -94,16 +91,12 @@ class MaskedClusters:
         if generation > 0:
             self._teacher = copy.deepcopy(self._networks.averaged_encoder).eval()
         seed = self._settings.seed + 1_000_003 * (generation + 1)
-        samples, _ = yield from self._pixels(generation, seed, self._objective.codebook_pixels)
-        groups = self._widths(samples.shape[1]) if generation else ()
-        fit_seed = self._settings.seed + generation
-        codebook = yield from beating(
-            lambda: fit_codebook(samples, self._settings.classes, fit_seed, groups=groups)
-        )
+        wanted = self._objective.codebook_pixels
+        samples, embedding = yield from self._pixels(generation, seed, wanted, self._read_student)
+        codebook, weight, bias = yield from beating(lambda: self._fit(samples, embedding, generation))
         # All ranks go on with the first one's centres.
         self._codebook = self._networks.share_codebook(codebook)
-        if generation > 0:
-            self._networks.renew_head(fit_seed)
+        self._networks.renew_head(weight, bias)
         self._generation = generation
         self._codes.clear()
         source = "a filter bank of the image" if generation == 0 else "what the network has learned so far"
@@ -111,6 +104,15 @@ class MaskedClusters:
             f"Generation {generation} begins: its targets are {self._settings.classes} clusters of {source}, "
             f"fitted to {len(samples):,} pixels."
         )
+
+    def _fit(
+        self, samples: np.ndarray[Any, Any], embedding: np.ndarray[Any, Any], generation: int
+    ) -> tuple[Codebook, Tensor, Tensor]:
+        """Return the codebook of a generation, and a head that tells its codes from the embedding."""
+        classes = self._settings.classes
+        groups = (samples.shape[1],) if generation == 0 else self._widths(samples.shape[1])
+        codebook = fit_codebook(samples, classes, self._settings.seed + generation, groups=groups)
+        return codebook, *fit_linear_head(embedding, self._codes_of(samples, codebook), classes)
 
     @staticmethod
     def _codes_of(samples: np.ndarray[Any, Any], codebook: Codebook) -> np.ndarray[Any, Any]:
@@ -210,7 +212,7 @@ class MaskedClusters:
             return
         seed = self._settings.seed + 1_000_003 * (step + 1)
         wanted = self._objective.codebook_pixels // (_QUICK if quick else _FINAL)
-        samples, read = yield from self._pixels(self._generation, seed, wanted, read=True)
+        samples, read = yield from self._pixels(self._generation, seed, wanted, self._read_clean)
         codes = self._codes_of(samples, self._codebook)
         fit = yield from beating(lambda: fit_linear_head(read, codes, self._settings.classes))
         self._networks.write_readout(*fit)
@@ -250,10 +252,7 @@ class MaskedClusters:
         stack = networks.device.to_device(stack)
         with torch.no_grad():
             if slices > 1 and stack.shape[1] > 1:
-                step = self._settings.encoder.slice_step
-                # Wider ones would be cut off along Z.
-                sigmas = tuple(s for s in self._objective.sigmas if s <= _WIDEST * step)
-                bank = filter_bank_3d(stack, step, sigmas or self._objective.sigmas[:1])
+                bank = filter_bank_3d(stack, self._settings.encoder.slice_step, self._objective.sigmas)
             else:
                 bank = filter_bank(own_slices(stack, 0), self._objective.sigmas)
         if generation == 0:
@@ -295,39 +294,46 @@ class MaskedClusters:
             windows.append(codes[y - y0 : y - y0 + height, x - x0 : x - x0 + width])
         return np.stack(windows)
 
-    def _pixels(
-        self, generation: int, seed: int, wanted: int, *, read: bool = False
-    ) -> Generator[Event, None, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
-        """Yield beats; return features of pixels from all over the region.
+    def _read_student(self, stack: Tensor, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
+        """Return the features of what the student sees of clean windows (B, N, Y, X)."""
+        images, _ = self._student_input(stack, rng, generator)
+        return self._networks.averaged_encoder.features(images)
 
-        Returns
-        -------
-        clustered : ndarray, shape (N, D)
-            What the codebook of a generation is fitted to.
-        readable : ndarray, shape (N, D')
-            What classes are read from there, of one clean view; D' is 0 unless `read`.
-        """
+    def _read_clean(self, stack: Tensor, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
+        """Return what classes are read from, of clean windows (B, N, Y, X)."""
+        encoder = self._networks.averaged_encoder
+        images = own_slices(stack, encoder.slices // 2)
+        return encoder.readout(images.contiguous(memory_format=torch.channels_last))
+
+    def _pixels(
+        self,
+        generation: int,
+        seed: int,
+        wanted: int,
+        read: Callable[[Tensor, np.random.Generator, torch.Generator], Tensor],
+    ) -> Generator[Event, None, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+        """Yield beats; return what is clustered, shape (N, D), and what was read there, shape (N, D')."""
         networks = self._networks
         rng = np.random.default_rng((seed, 3))
-        encoder = networks.averaged_encoder.eval()
-        clustered: list[np.ndarray[Any, Any]] = []
-        readable: list[np.ndarray[Any, Any]] = []
+        generator = torch.Generator(networks.device.torch_device)
+        generator.manual_seed(int(rng.integers(2**62)))
+        networks.averaged_encoder.eval()
+        targets: list[np.ndarray[Any, Any]] = []
+        found: list[np.ndarray[Any, Any]] = []
         inside = (..., slice(_RIM, -_RIM), slice(_RIM, -_RIM))
         with self._sampler(seed) as sampler:
             step = 0
-            while sum(len(pixels) for pixels in clustered) < wanted:
+            while sum(len(pixels) for pixels in targets) < wanted:
                 for window in np.array_split(sampler.batch(step).windows, _PARTS):
                     stack = torch.from_numpy(window)
-                    maps = features = yield from self._features(stack, generation)
-                    if read:
-                        images = own_slices(networks.device.to_device(stack), encoder.slices // 2)
-                        with torch.no_grad(), networks.device.autocast():
-                            values = encoder.readout(images.contiguous(memory_format=torch.channels_last))
-                        maps = torch.cat([features, values.float()], dim=1)
-                    for crop in maps[inside].flatten(2).transpose(1, 2).cpu().numpy():  # (Y X, D + D')
+                    features = yield from self._features(stack, generation)
+                    with torch.no_grad(), networks.device.autocast():
+                        values = read(networks.device.to_device(stack), rng, generator).float()
+                    maps = torch.cat([features, values], dim=1)[inside]
+                    for crop in maps.flatten(2).transpose(1, 2).cpu().numpy():  # (Y X, D + D')
                         take = rng.choice(len(crop), min(_PIXELS_A_WINDOW, len(crop)), replace=False)
-                        clustered.append(crop[take, : features.shape[1]])
-                        readable.append(crop[take, features.shape[1] :])
+                        targets.append(crop[take, : features.shape[1]])
+                        found.append(crop[take, features.shape[1] :])
                     yield Beat()
                 step += 1
-        return np.concatenate(clustered)[:wanted], np.concatenate(readable)[:wanted]
+        return np.concatenate(targets)[:wanted], np.concatenate(found)[:wanted]

@@ -143,19 +143,20 @@ class Networks:
             encoder.head.bias.copy_(bias)  # type: ignore[union-attr]  # the head is built with one
             encoder.filter_weight.copy_(weight[:, features:, None, None])
 
-    def renew_head(self, seed: int) -> None:
-        """Begin the linear head anew, for other codes, in student and average; forget its momentum.
+    def renew_head(self, weight: Tensor, bias: Tensor) -> None:
+        """Go on from the averaged encoder with another linear head, in both; forget the head's momentum.
 
-        It begins small and at random: a head that tells the codes already leaves the features nothing to
-        learn (docs/learning.md).
+        Parameters
+        ----------
+        weight : Tensor, shape (K, D)
+        bias : Tensor, shape (K,)
+            All ranks go on with the first one's.
         """
-        head = self.encoder.head
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            fresh = torch.nn.Conv2d(head.in_channels, head.out_channels, 1)
-        for encoder in (self.encoder, self.averaged_encoder):
-            encoder.head.load_state_dict(fresh.state_dict())
-        for parameter in head.parameters():
+        weight, bias = self._fabric.broadcast((weight, bias), src=0)
+        head = {"weight": weight[:, :, None, None], "bias": bias}
+        self.averaged_encoder.head.load_state_dict(head)
+        self.encoder.load_state_dict(self.averaged_encoder.state_dict())
+        for parameter in self.encoder.head.parameters():
             self._optimiser.state.pop(parameter, None)
 
     @torch.no_grad()

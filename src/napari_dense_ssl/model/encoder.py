@@ -252,6 +252,7 @@ def _backbone(settings: EncoderSettings) -> Any:
             in_chans=settings.slices or 1,
             stem_type="patch",
             conv_mlp=False,
+            ls_init_value=0.5,
             out_indices=tuple(range(settings.stages)),
             **overrides,
         )
