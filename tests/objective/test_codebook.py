@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from napari_dense_ssl.objective.codebook import Codebook, fit_codebook, fit_linear_head
@@ -54,3 +55,12 @@ def test_a_closed_form_head_finds_gaussian_classes_and_their_odds() -> None:
     expected -= means @ means[0] / 0.25 - means[0] @ means[0] / 0.5 + np.log(0.5)
     at_means = torch.from_numpy(means.astype(np.float32)) @ weight.T + bias
     np.testing.assert_allclose((at_means[:, 1] - at_means[:, 0]).numpy(), expected, atol=0.35)
+
+
+@pytest.mark.parametrize("codes", [[0, 0, 0, 1, 1, 1, 3], [2, 2, 2, 2, 2, 2, 2], [2, 2, 2, 2, 2, 2, 0]])
+def test_a_head_bears_classes_of_one_pixel_and_a_single_class(codes: list[int]) -> None:
+    features = np.random.default_rng(0).normal(size=(7, 2)).astype(np.float32) + np.array(codes)[:, None] * 9
+    weight, bias = fit_linear_head(features.astype(np.float32), np.array(codes), classes=4)
+    found = (torch.from_numpy(features).float() @ weight.T + bias).argmax(1).numpy()
+    often = np.bincount(codes)[codes] > 1
+    assert np.array_equal(found[often], np.array(codes)[often])

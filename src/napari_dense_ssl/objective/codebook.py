@@ -83,14 +83,20 @@ def fit_linear_head(
     weight : Tensor, shape (K, D)
     bias : Tensor, shape (K,)
         ``features @ weight.T + bias`` are log posteriors, up to a constant, of Gaussian classes that share
-        a covariance. Classes without a pixel are as unlikely as one pixel of all.
+        a covariance. Classes of at most one pixel are as unlikely as one pixel of all.
     """
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-    found = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=_SHRINKAGE).fit(features, codes)
-    towards = np.linalg.solve(found.covariance_, found.means_.T).T  # (K', D)
     weight = np.zeros((classes, features.shape[1]), np.float32)
     bias = np.full(classes, -np.log(len(features)), np.float32)
+    counts = np.bincount(codes, minlength=classes)
+    kept = counts[codes] > 1  # one pixel has no spread
+    features, codes = features[kept], codes[kept]
+    if np.count_nonzero(counts > 1) < 2:
+        bias[codes] = 0.0
+        return torch.from_numpy(weight), torch.from_numpy(bias)
+    found = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=_SHRINKAGE).fit(features, codes)
+    towards = np.linalg.solve(found.covariance_, found.means_.T).T  # (K', D)
     weight[found.classes_] = towards
     bias[found.classes_] = np.log(found.priors_) - 0.5 * (towards * found.means_).sum(axis=1)
     # Embeddings are no Gaussians: the sharpness that fits best is looked for.
