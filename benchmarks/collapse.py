@@ -59,7 +59,6 @@ COLUMNS = (
     "run",
     "recipe",
     "volume",
-    "grey",
     "changes",
     "seed",
     "step",
@@ -70,31 +69,54 @@ COLUMNS = (
 )
 
 SMALL: Mapping[str, Any] = {
-    "encoder.stages": 4,
-    "encoder.depths": (2, 2, 2, 2),
-    "encoder.widths": (16, 32, 48, 64),
+    "classes": 16,
+    "encoder.stages": 3,
+    "encoder.depths": (1, 1, 2),
+    "encoder.widths": (16, 32, 48),
     "encoder.features": 32,
     "encoder.detail": 0,
-    "sampler.crop": 64,
+    "sampler.crop": 48,
+    "sampler.batch": 3,
     "sampler.block": 128,
-    "objective.border_trim": 8,
+    "objective.border_trim": 6,
     "objective.predictor_width": 32,
+    "optimiser.learning_rate": 3e-3,
+    "optimiser.average_decay": 0.98,
 }
-"""The experiments' proportions at a quarter of their size: an eighth trimmed, a reach of several crops."""
+"""The experiments' proportions at a fifth of their size: an eighth trimmed, a reach of several crops."""
+
+GREY = "grey"
+"""What stands among the changes for how grey values are scaled, which is no setting of a training."""
+
+_SHIFT = {"sampler.view_shift": 16}
+_SUM = SMALL["classes"]
 
 GUARDS: Mapping[str, Mapping[str, Any]] = {
     "none": {},
+    "grey values standardised": {GREY: "volume"},
     "G1 reflect padding": {"encoder.padding": "reflect"},
-    "G2 shift of the hidden slice": {"objective.same_window": False, "sampler.view_shift": 16},
+    "G2 shift of the hidden slice": {"objective.same_window": False, **_SHIFT},
     "G2 symmetries": {"sampler.symmetries": True},
     "G2 photometric change": {"sampler.photometric": 0.4},
     "G3 balance over the batch": {"objective.marginal": "batch"},
-    "G4 prediction summed over K": {"objective.prediction_weight": 50},
-    "equivariance to turns, summed over K": {"objective.equivariance_weight": 50},
-    "equivariance to turns and shifts, summed over K": {
-        "objective.equivariance_weight": 50,
+    "G4 prediction summed over K": {"objective.prediction_weight": _SUM},
+    "equivariance to turns": {"objective.equivariance_weight": _SUM},
+    "equivariance to turns and shifts": {
+        "objective.equivariance_weight": _SUM,
         "objective.equivariance_shift": True,
-        "sampler.view_shift": 16,
+        **_SHIFT,
+    },
+    "all of them": {
+        GREY: "volume",
+        "encoder.padding": "reflect",
+        "objective.same_window": False,
+        "sampler.symmetries": True,
+        "sampler.photometric": 0.4,
+        "objective.marginal": "batch",
+        "objective.prediction_weight": _SUM,
+        "objective.equivariance_weight": _SUM,
+        "objective.equivariance_shift": True,
+        **_SHIFT,
     },
 }
 
@@ -111,6 +133,8 @@ class Run:
         """Return the recipe's settings with the changes, as many steps long."""
         table = recipe(self.recipe).settings().model_dump()
         for key, value in self.changes.items():
+            if key == GREY:
+                continue
             *rooms, name = key.split(".")
             room = table
             for part in rooms:
@@ -125,13 +149,17 @@ class Setting:
 
     volume: Volume
     label: str
-    grey: str
     region: Box
-    intensity: Intensity
     steps: int
     looks: tuple[int, ...]
     seed: int
     crops: int
+
+    def intensity(self, grey: str) -> Intensity:
+        """Return how grey values are scaled; the experiments divided by 255 and did nothing else."""
+        if grey == "volume":
+            return self.volume.intensity(self.region)
+        return Intensity(mean=0.0, std=255.0, low=0.0, high=255.0)
 
 
 def look_steps(steps: int, count: int) -> tuple[int, ...]:
@@ -145,13 +173,15 @@ def follow(run: Run, setting: Setting) -> Iterator[tuple[dict[str, Any], np.ndar
     settings = run.settings(setting.steps, setting.seed)
     settings = settings.resolved(float("inf"), setting.region.shape[0])
     objective = OBJECTIVES[settings.objective.kind]
+    grey = str(run.changes.get(GREY, "255"))
+    intensity = setting.intensity(grey)
     networks = Networks(settings, choose_device("cpu", "32"), objective.student)
 
     def sampler_of(seed: int) -> CropSampler:
         return CropSampler(
             setting.volume,
             setting.region,
-            setting.intensity,
+            intensity,
             settings.sampler,
             context=settings.context,
             seed=seed,
@@ -162,13 +192,13 @@ def follow(run: Run, setting: Setting) -> Iterator[tuple[dict[str, Any], np.ndar
     audit = LightAudit(
         setting.volume,
         setting.region,
-        setting.intensity,
+        intensity,
         encoder.multiple,
         crops=setting.crops,
         crop=settings.sampler.crop,
     )
     encode = TorchEncode(encoder, networks.device)
-    images = shown_crops(setting, settings.sampler.crop)
+    images = shown_crops(setting, intensity, settings.sampler.crop)
     losses: dict[str, list[float]] = {}
     spent = 0.0
     with sampler_of(settings.seed) as sampler:
@@ -182,7 +212,6 @@ def follow(run: Run, setting: Setting) -> Iterator[tuple[dict[str, Any], np.ndar
                 row = {"run": run.name, "recipe": run.recipe, "step": step, "seconds": round(spent, 1)}
                 row |= {
                     "volume": setting.label,
-                    "grey": setting.grey,
                     "changes": json.dumps(dict(run.changes)),
                 }
                 row |= {"seed": settings.seed, "verdict": found.verdict}
@@ -207,12 +236,12 @@ def follow(run: Run, setting: Setting) -> Iterator[tuple[dict[str, Any], np.ndar
             spent += time.process_time() - begun
 
 
-def shown_crops(setting: Setting, crop: int) -> np.ndarray:
+def shown_crops(setting: Setting, intensity: Intensity, crop: int) -> np.ndarray:
     """Cut two crops (2, 1, crop, crop) out of the last slice, far from each other."""
     z, height, width = setting.volume.shape
     corners = ((height // 5, width // 5), (height - height // 5 - crop, width - width // 3 - crop))
     boxes = [Box((z - 1, y, x), (z, y + crop, x + crop)) for y, x in corners]
-    return np.stack([setting.intensity.normalise(setting.volume.read(box)) for box in boxes])
+    return np.stack([intensity.normalise(setting.volume.read(box)) for box in boxes])
 
 
 def followed(run: Run, setting: Setting, table: Path, maps: Path) -> list[dict[str, Any]]:
@@ -326,7 +355,9 @@ def main() -> None:
     parser.add_argument("--crops", type=int, default=48, help="pairs of crops of the audit")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--grey", choices=("volume", "255"), default="volume")
+    parser.add_argument(
+        "--grey", choices=("255", "volume"), default="255", help="divided by 255, or standardised"
+    )
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", dest="changes")
     parser.add_argument(
         "--untrained", type=int, default=0, metavar="SEEDS", help="look at untrained networks"
@@ -343,24 +374,19 @@ def main() -> None:
     volume = open_volume(options.volume)
     first, last = (int(part) for part in options.roi.split(":"))
     region = Box((first, 0, 0), (last, *volume.shape[1:]))
-    # The experiments divided grey values by 255 and did nothing else.
-    plain = Intensity(mean=0.0, std=255.0, low=0.0, high=255.0)
-    intensity = volume.intensity(region) if options.grey == "volume" else plain
     steps = 24 if options.quick else options.steps
     looks = look_steps(steps, 3 if options.quick else options.looks)
     label = "/".join(Path(options.volume).parts[-2:])
     setting = Setting(
         volume=volume,
         label=label,
-        grey=options.grey,
         region=region,
-        intensity=intensity,
         steps=steps,
         looks=looks,
         seed=options.seed,
         crops=8 if options.quick else options.crops,
     )
-    changes = {**SMALL, **parsed(options.changes)}
+    changes = {**SMALL, GREY: options.grey, **parsed(options.changes)}
 
     if options.untrained:
         print(untrained(changes, [replace(setting, seed=seed) for seed in range(options.untrained)]))
