@@ -2,8 +2,21 @@
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
-from benchmarks.collapse import EXPERIMENTS, FIGURES, GREY, GUARDS, SMALL, Run, look_steps, markdown, parsed
+from benchmarks.collapse import (
+    EXPERIMENTS,
+    FIGURES,
+    GREY,
+    GUARDS,
+    OFF_RIM,
+    SMALL,
+    Run,
+    inside,
+    look_steps,
+    markdown,
+    parsed,
+)
 
 
 def test_looks_begin_untrained_end_trained_and_thin_out():
@@ -38,7 +51,23 @@ def test_changes_are_read_as_yaml():
 
 
 def test_the_table_shows_a_run_as_it_ended():
-    begun = dict.fromkeys(FIGURES, "0.5000") | {"run": "G9", "verdict": "content", "step": 0, "seconds": 0.0}
+    begun = dict.fromkeys((*FIGURES, *OFF_RIM), "0.5000") | {
+        "run": "G9",
+        "verdict": "content",
+        "step": 0,
+        "seconds": 0.0,
+    }
     ended = begun | {"verdict": "positional", "leak": "0.8125", "step": 600, "seconds": 61.2}
     lines = markdown([[begun, ended]]).splitlines()
-    assert lines[2:] == ["| G9 | positional | 0.812 | 0.500 | 0.500 | 0.5 | 0.50 | 600 | 61 |"]
+    assert lines[2:] == ["| G9 | positional | 0.812 | 0.500 | 0.500 | 0.5 | 0.5 | 600 | 61 |"]
+
+
+def test_a_frame_within_the_rim_is_one_class_off_it():
+    framed = np.zeros((2, 8, 8), np.uint8)
+    framed[:, :2] = 3
+    assert inside(framed, 2) == {"classes_inside": "1.000", "same_inside": "1.000"}
+
+
+def test_two_crops_of_different_classes_have_two_and_agree_nowhere():
+    maps = np.stack([np.zeros((8, 8), np.uint8), np.ones((8, 8), np.uint8)])
+    assert inside(maps, 1) == {"classes_inside": "2.000", "same_inside": "0.000"}
