@@ -306,8 +306,9 @@ def draw(rows: list[list[dict[str, Any]]], maps: Path, out: Path, thumbnails: in
             axes.legend(fontsize=7, frameon=False)
         if line == len(rows) - 1:
             axes.set_xlabel("steps", fontsize=8)
+        chosen = np.unique(np.linspace(1, len(run) - 1, thumbnails).round().astype(int))
         with np.load(maps / f"{run[0]['run']}.npz") as kept:
-            for column, index in enumerate(np.linspace(1, len(run) - 1, thumbnails).round().astype(int)):
+            for column, index in enumerate(chosen):
                 panel = figure.add_subplot(grid[line, 4 + column])
                 both = class_colours()[kept[str(steps[index])].astype(int) + 1]
                 gap = np.ones((2, *both.shape[2:]))
