@@ -23,7 +23,8 @@ def encoder() -> DenseEncoder:
 def test_logits_and_features_have_the_resolution_of_the_input(encoder: DenseEncoder) -> None:
     output = encoder(torch.randn(2, 1, 32, 40))
     assert output.logits.shape == (2, 7, 32, 40)
-    assert output.features.shape == (2, 12, 32, 40)
+    assert output.features.shape == (2, 12 + 3 * 4, 32, 40)  # learned ones, then four filters a scale
+    assert encoder.feature_channels == 24
     probabilities = encoder.probabilities(torch.randn(1, 1, 16, 16))
     torch.testing.assert_close(probabilities.sum(1), torch.ones(1, 16, 16))
 
