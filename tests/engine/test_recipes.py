@@ -39,6 +39,7 @@ def small(name: str, objective: dict[str, object] | None = None, **changes: obje
 
 def steps_of(volume: Volume, out: Path, settings: TrainSettings) -> list[Step]:
     steps = [e for e in train(volume, out, settings) if isinstance(e, Step)]
+    assert len(steps) == settings.steps
     assert all(np.isfinite(list(step.losses.values())).all() for step in steps)
     return steps
 

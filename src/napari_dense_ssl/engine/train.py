@@ -124,8 +124,7 @@ class _Training:
                 "choose another region or dataset."
             )
         # Slices are looked at together where they lie close, but no more than the region has.
-        self._step_size = volume.slice_step(self._region) if depth > 1 else float("inf")
-        self._settings = settings = self._written.resolved(self._step_size, depth)
+        self._settings = settings = self._written.resolved(volume.slice_step(self._region), depth)
         reach = max(settings.context, (settings.encoder.slices or 1) // 2)
         self._reach = max(reach, min(target_reach(settings), (depth - 1) // 2))
         use_threads(settings.threads)
