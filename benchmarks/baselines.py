@@ -20,6 +20,7 @@ from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.engine import TrainSettings
 from napari_dense_ssl.model import DenseEncoder
 from napari_dense_ssl.model.filter_bank import filter_bank
+from napari_dense_ssl.predict.prior import class_areas, doubt, sharpness
 from volumes import Case
 
 Feature = Callable[[torch.Tensor], torch.Tensor]
@@ -28,6 +29,10 @@ CLASSES = 50
 SAMPLE_SLICES, SAMPLE_PIXELS = 16, 160_000
 _ROWS = 1 << 18
 """Pixels that are classified at once."""
+_UNLABELLED = 4000
+"""Pixels of a scribbled slice that class areas are estimated from."""
+_TINY = 1e-3
+"""A forest's share of votes of none is less than one tree of some hundreds, not impossible."""
 
 
 @cache
@@ -127,18 +132,38 @@ def clusters(case: Case, name: str, seed: int) -> np.ndarray:
 
 
 def forest(case: Case, name: str, pixels: int, seed: int) -> np.ndarray:
-    """Random forest on a feature from scribbles: what a user of pixel classifiers has today."""
+    """Random forest on a feature from scribbles: what a user of pixel classifiers has today.
+
+    It is given the class areas that ``probe`` estimates from unlabelled pixels, at the same half weight:
+    otherwise features and class areas would be compared at once.
+    """
     of = feature(name, seed)
     scribbles = case.scribbles(pixels, seed)
-    x, y = [], []
+    rng = np.random.default_rng(seed)
+    x, y, free = [], [], []
     for z in np.flatnonzero(scribbles.any((1, 2))):
-        x.append(maps_of(case, int(z), of)[scribbles[z] > 0])
+        maps = maps_of(case, int(z), of)
+        x.append(maps[scribbles[z] > 0])
         y.append(scribbles[z][scribbles[z] > 0])
-    model = RandomForestClassifier(200, class_weight="balanced", random_state=seed)
+        flat = maps.reshape(-1, maps.shape[-1])
+        free.append(flat[rng.choice(len(flat), min(_UNLABELLED, len(flat)), replace=False)])
+    model = RandomForestClassifier(200, class_weight="balanced", random_state=seed, oob_score=True)
     model.fit(np.concatenate(x), np.concatenate(y))
+
+    def logits(rows: np.ndarray) -> np.ndarray:
+        return np.log(model.predict_proba(rows) + _TINY)
+
+    held_out = np.log(np.nan_to_num(model.oob_decision_function_, nan=1 / len(model.classes_)) + _TINY)
+    names, counts = np.unique(np.concatenate(y), return_counts=True)
+    factor = sharpness(held_out, np.searchsorted(names, np.concatenate(y)))
+    areas = np.log(class_areas(factor * logits(np.concatenate(free)), doubt(counts)))
+
+    def predict(rows: np.ndarray) -> np.ndarray:
+        return model.classes_[(factor * logits(rows) + 0.5 * areas).argmax(1)]
+
     segmentation = np.zeros(case.volume.shape, np.uint8)
     for z in range(case.score.start, case.score.stop):
-        segmentation[z] = in_rows(model.predict, maps_of(case, z, of))
+        segmentation[z] = in_rows(predict, maps_of(case, z, of))
     return segmentation
 
 

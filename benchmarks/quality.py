@@ -2,6 +2,7 @@
 
     python benchmarks/quality.py [--minutes M | --steps N] [--recipes a,b] [--baselines c,d]
         [--volumes vnc,fib25,sample] [--seeds 0,1,2] [--out DIR] [--log benchmarks/runs.csv] [--quick]
+        [--no-probes]
 
 Written to DIR, for each volume: a table of medians over seeds, and a picture, class maps side by side with
 the audit's verdict under each. Each run is a line of the log; what the log has with the same settings is not
@@ -82,7 +83,9 @@ def audited(case: Case, run: Path, quick: bool) -> Row:
     return row
 
 
-def recipe(case: Case, settings: TrainSettings, folder: Path, quick: bool) -> tuple[Row, np.ndarray]:
+def recipe(
+    case: Case, settings: TrainSettings, folder: Path, quick: bool, probes: bool
+) -> tuple[Row, np.ndarray]:
     """Train, predict, score, probe, audit; what is there already of an interrupted run is used."""
     run, steps = folder / "run", 0
     for event in train(case.volume, run, settings, resume=(run / "checkpoints" / "latest").exists()):
@@ -93,7 +96,7 @@ def recipe(case: Case, settings: TrainSettings, folder: Path, quick: bool) -> tu
         pass
     row = measured(case, out)
     row["steps"] = steps or None
-    for pixels in SCRIBBLED:
+    for pixels in SCRIBBLED if probes else ():
         row[f"probe_{pixels}"] = probed(case, run, folder, pixels, settings.seed)
     return row | audited(case, run, quick), open_output(out).label("classes")[case.score.start]
 
@@ -120,6 +123,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("quality"))
     parser.add_argument("--log", type=Path, default=Path(__file__).with_name("runs.csv"))
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--no-probes", dest="probes", action="store_false", help="unnamed classes only")
     parser.add_argument("--threads", type=int, default=None)
     options = parser.parse_args()
     use_threads(options.threads)
@@ -169,7 +173,7 @@ def once(
         decides["settings"] = settings.model_dump(
             mode="json", exclude={"threads", "preview_seconds", "checkpoint_seconds"}
         )
-        decides["probe"] = ProbeSettings().model_dump(mode="json")
+        decides["probe"] = ProbeSettings().model_dump(mode="json") if options.probes else None
     elif name == "supervised":
         decides |= {
             "minutes": minutes,
@@ -182,7 +186,7 @@ def once(
         return logged
     begun = time.perf_counter()
     if settings is not None:
-        row, picture = recipe(case, settings, options.out / "runs" / key, options.quick)
+        row, picture = recipe(case, settings, options.out / "runs" / key, options.quick, options.probes)
     else:
         row, picture = baseline(case, name, seed, minutes, steps)
     maps = options.out / "maps"

@@ -22,6 +22,7 @@ from napari_dense_ssl.engine.settings import TrainSettings
 from napari_dense_ssl.model import DenseEncoder
 from napari_dense_ssl.model.filter_bank import filter_bank, filter_bank_3d
 from napari_dense_ssl.objective.codebook import Codebook, fit_codebook, fit_linear_head
+from napari_dense_ssl.objective.discriminants import discriminant_codebook
 from napari_dense_ssl.objective.masked_clusters import masked_losses
 from napari_dense_ssl.objective.settings import MaskedClustersSettings
 from napari_dense_ssl.sampling.crops import CropBatch, CropSampler
@@ -109,9 +110,15 @@ class MaskedClusters:
         self, samples: np.ndarray[Any, Any], embedding: np.ndarray[Any, Any], generation: int
     ) -> tuple[Codebook, Tensor, Tensor]:
         """Return the codebook of a generation, and a head that tells its codes from the embedding."""
-        classes = self._settings.classes
-        groups = (samples.shape[1],) if generation == 0 else self._widths(samples.shape[1])
-        codebook = fit_codebook(samples, classes, self._settings.seed + generation, groups=groups)
+        classes, seed = self._settings.classes, self._settings.seed + generation
+        width = samples.shape[1]
+        groups = (width,) if generation == 0 else self._widths(width)
+        codebook = fit_codebook(samples, classes, seed, groups=groups)
+        # The filters have a vote of their own: among the learned features, which say more of the kind of
+        # tissue, fine structures are lost (docs/learning.md).
+        views = [slice(0, width)] if generation == 0 else [slice(0, width), slice(groups[0], width)]
+        rounds = self._objective.discriminant_rounds
+        codebook = discriminant_codebook(samples, codebook, views, rounds, seed)
         return codebook, *fit_linear_head(embedding, self._codes_of(samples, codebook), classes)
 
     @staticmethod

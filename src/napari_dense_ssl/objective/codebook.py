@@ -23,13 +23,16 @@ class Codebook:
     ----------
     mean, std : Tensor, shape (D,)
         What features are standardised with.
-    centres : Tensor, shape (K, D)
+    centres : Tensor, shape (K, D), or (K, E) with a projection
         In standardised units.
+    projection : Tensor, shape (E, D), or None
+        Linear map that standardised features are seen through, if any.
     """
 
     mean: Tensor
     std: Tensor
     centres: Tensor
+    projection: Tensor | None = None
 
     def assign(self, features: Tensor) -> Tensor:
         """Return the nearest centre of each pixel.
@@ -51,16 +54,18 @@ class Codebook:
 
         ``argmin |z - c|^2 = argmax (z.c - |c|^2 / 2)`` is linear in the features: one 1 x 1 convolution.
         """
-        weight = self.centres / self.std
+        towards = self.centres if self.projection is None else self.centres @ self.projection
+        weight = towards / self.std
         return weight, -0.5 * self.centres.square().sum(dim=1) - weight @ self.mean
 
     def to(self, device: torch.device) -> Codebook:
         """Return a copy on another device."""
-        return Codebook(self.mean.to(device), self.std.to(device), self.centres.to(device))
+        return Codebook(**{name: value.to(device) for name, value in self.state().items()})
 
     def state(self) -> dict[str, Tensor]:
         """Return what a checkpoint keeps."""
-        return {"mean": self.mean.cpu(), "std": self.std.cpu(), "centres": self.centres.cpu()}
+        named = {"mean": self.mean, "std": self.std, "centres": self.centres, "projection": self.projection}
+        return {name: value.cpu() for name, value in named.items() if value is not None}
 
 
 def fit_linear_head(

@@ -77,6 +77,14 @@ class MaskedClustersSettings(BaseModel):
         title="Pixels for a codebook",
         description="How many pixels the K centres are fitted to, drawn from crops all over the region.",
     )
+    discriminant_rounds: int = Field(
+        3,
+        ge=0,
+        le=20,
+        title="Discriminant rounds",
+        description="How often the clusters are refined in the space of their own linear discriminants; "
+        "0 for plain k-means.",
+    )
 
 
 class CrossSliceSettings(BaseModel):
