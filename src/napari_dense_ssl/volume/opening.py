@@ -47,6 +47,8 @@ def open_volume(
     ------
     DatasetChoiceError
         If a container holds several datasets and none was named.
+    PlaneChoiceError
+        If there are several channels or time points and none was named.
     VolumeError
         If there is nothing at that path, it is no image, is damaged, has other axes than a stack of slices,
         or values that are no grey values.

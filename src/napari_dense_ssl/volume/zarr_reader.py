@@ -80,7 +80,7 @@ def label_images(path: Path, dataset: str | None = None) -> tuple[str, ...]:
     node = open_node(path, dataset)
     if isinstance(node, zarr.Array) or not multiscale_of(node.attrs.asdict()):
         return ()
-    holder = node["labels"] if "labels" in node else None
+    holder = node.get("labels", None)
     if not isinstance(holder, zarr.Group):
         return ()
     names = listed_labels(holder.attrs.asdict())
