@@ -225,12 +225,15 @@ def test_recent_paths_that_are_gone_cannot_be_chosen(qtbot, viewer, open_dock, t
     for path in ("sample:em", str(tmp_path), str(tmp_path / "gone.tif")):
         add_recent("volumes", path)
     dock = open_dock(viewer, "Volume")
+    dock.path.box.setCurrentIndex(1)
+    dock.path.set_path("typed since")
     dock.path.box.showPopup()
     model = dock.path.box.model()
     qtbot.waitUntil(lambda: not model.item(0).isEnabled(), timeout=10_000)
     dock.path.box.hidePopup()
     assert [model.item(i).isEnabled() for i in range(3)] == [False, True, True]
     assert dock.path.box.itemData(0, Qt.ItemDataRole.ToolTipRole).startswith("Not there now: ")
+    assert dock.path.path() == "typed since"
 
 
 def test_two_windows_do_not_mix(qtbot, make_napari_viewer_proxy, open_dock):

@@ -202,6 +202,7 @@ class PathField(QWidget):
         for path in recent(self.kind):
             self.box.addItem(path)
             self.box.setItemData(self.box.count() - 1, path, Qt.ItemDataRole.ToolTipRole)
+        self.box.setCurrentIndex(-1)
         self.box.blockSignals(False)
         self.box.setEditText(now)
 
@@ -222,12 +223,18 @@ class PathField(QWidget):
         self._looking.start()
 
     def _show_missing(self, _: object) -> None:
+        # A box whose current entry changes puts that entry's text over what was typed.
+        now = self.box.currentText()
+        self.box.blockSignals(True)
+        self.box.setCurrentIndex(-1)
         for i in range(self.box.count()):
             path = self.box.itemText(i)
             gone = path in self._missing
             self.box.model().item(i).setEnabled(not gone)
             tip = f"Not there now: {path}" if gone else path
             self.box.setItemData(i, tip, Qt.ItemDataRole.ToolTipRole)
+        self.box.setEditText(now)
+        self.box.blockSignals(False)
 
     def browse_file(self) -> None:
         """Ask for a file."""

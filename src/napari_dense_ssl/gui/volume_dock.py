@@ -250,7 +250,9 @@ class VolumeDock(Dock):
             self.facts.show_extent(self.volume.shape, self._voxel_size())
 
     def _size_key(self) -> str:
-        return "voxel_size_" + hashlib.sha1(self.path.path().encode(), usedforsecurity=False).hexdigest()[:16]
+        wish = self._wish()
+        which = f"{wish.path}:{wish.dataset or ''}".encode()
+        return f"voxel_size_{hashlib.sha1(which, usedforsecurity=False).hexdigest()[:16]}"
 
     # -- opening ---------------------------------------------------------------------------------------
 
