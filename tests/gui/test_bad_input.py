@@ -85,7 +85,7 @@ VOLUMES: dict[str, tuple[str, Callable[[Path], Path], str]] = {
     "a truncated TIFF": ("cut.tif", truncated, "cut.tif"),
     "an HDF5 without volumes": ("table.h5", without_volumes, "table.h5"),
     "2-D": ("flat.tif", tiff(np.zeros((Y, X), np.uint8)), "flat.tif"),
-    "4-D": ("four.zarr", array(np.zeros((2, Z, Y, X), np.uint8)), "four.zarr"),
+    "6-D": ("six.zarr", array(np.zeros((2, 1, 1, Z, Y, X), np.uint8)), "six.zarr"),
     "RGB": ("rgb.tif", tiff(np.zeros((Z, Y, X, 3), np.uint8), "rgb"), "rgb"),
     "complex": ("c.zarr", array(np.zeros((Z, Y, X), np.complex64)), "complex"),
     "remote": ("s3://bucket/a.zarr", lambda at: at, "remote"),
@@ -97,7 +97,7 @@ def test_volumes(qtbot, make_napari_viewer_proxy, open_dock, tmp_path, errors, c
     name, make, said = VOLUMES[case]
     path = name if "://" in name else str(make(tmp_path / name))
     dock = open_dock(make_napari_viewer_proxy(ensure_main_thread=True), "Volume")
-    dock.path.set_path(path)
+    dock.path.choose(path)
     qtbot.waitUntil(lambda: bool(errors()) and not dock.busy, timeout=20_000)
     only(errors, dock, said)
     assert not dock.open_button.isEnabled()
@@ -106,7 +106,7 @@ def test_volumes(qtbot, make_napari_viewer_proxy, open_dock, tmp_path, errors, c
 def test_boolean_volumes_are_shown_with_a_note(qtbot, make_napari_viewer_proxy, open_dock, tmp_path, errors):
     zarr.create_array(tmp_path / "b.zarr", data=np.ones((Z, Y, X), bool))
     dock = open_dock(make_napari_viewer_proxy(ensure_main_thread=True), "Volume")
-    dock.path.set_path(str(tmp_path / "b.zarr"))
+    dock.path.choose(str(tmp_path / "b.zarr"))
     qtbot.waitUntil(lambda: dock.open_button.isEnabled() or bool(errors()), timeout=20_000)
     assert errors() or "bool" in dock.status.text().lower()
 
