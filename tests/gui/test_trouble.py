@@ -50,7 +50,11 @@ def test_a_collapse_says_how_much_one_class_covers():
 def test_place_and_grey_levels_come_with_their_figures():
     place = trouble(audited("positional")).sentence
     assert "follow the place, not the image" in place
-    assert "31 %" in place
+    assert "31 % of a class (leak; good is 0)" in place
+    grid = Audited("positional", FIGURES | {"leak": 0.0}, 100)
+    assert "(place 0.40; good is 0)" in trouble(grid).sentence
+    stripes = Audited("positional", FIGURES | {"leak": 0.0, "place": 0.0}, 100)
+    assert "does not move with the tissue (content 0.12; good is 1)" in trouble(stripes).sentence
     assert "83 %" in trouble(audited("low-level")).sentence
 
 

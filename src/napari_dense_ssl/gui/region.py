@@ -43,7 +43,10 @@ class RegionField(QWidget):
         for box, tip in ((self.first, "First slice"), (self.last, "Last slice, included")):
             box.setToolTip(f"{tip}, counted from 0")
             box.setAccessibleName(tip)
+            box.setStyleSheet("min-width: 40px")  # napari's style asks for more than two have room for
         self.shapes = LayerField(viewer, lambda layer: isinstance(layer, Shapes))
+        self.shapes.setStyleSheet("min-width: 60px")
+        self.shapes.setAccessibleName("Shapes layer")
         self.shapes.setToolTip("Shapes layer whose shapes' box is taken")
         self.draw_button = QPushButton("Draw a box")
         self.draw_button.setToolTip(

@@ -18,6 +18,7 @@ from napari_dense_ssl.gui.fields import LayerField, NumberBox, PathField, form, 
 from napari_dense_ssl.gui.forms import SettingsForm
 from napari_dense_ssl.gui.layers import layer_source
 from napari_dense_ssl.gui.messages import explain
+from napari_dense_ssl.gui.preferences import preferences
 from napari_dense_ssl.gui.region import RegionField
 from napari_dense_ssl.gui.remember import new_run_folder, remember, remembered
 
@@ -31,6 +32,9 @@ _IN_FRONT = frozenset(
     {"recipe", "classes", "context", "minutes", "steps", "roi", "device", "devices", "nodes"}
 )
 """Settings that have a field of their own, or that a window cannot serve (several machines)."""
+
+_LEAST_PREVIEW = 0.2
+"""Shortest time between live maps that the settings allow, s."""
 
 
 class TrainFields(QWidget):
@@ -65,6 +69,7 @@ class TrainFields(QWidget):
         self.context.setToolTip(_described("context"))
         self.budget = BudgetField()
         self.device = DeviceField()
+        self.device.choose(preferences().device)
         self.region = RegionField(viewer, self.layer.layer)
         self.fixed_region = QLabel()
         self.fixed_region.setToolTip("Region of the run, first voxel : voxel after the last, along Z, Y, X")
@@ -141,9 +146,17 @@ class TrainFields(QWidget):
         except ValidationError as error:
             raise SettingsError(explain(error)) from error
 
+    def summary(self) -> str:
+        """Return the main settings in a line."""
+        budget = f"{self.budget.number.text()} {self.budget.unit.currentText()}"
+        return f"{self.recipe.currentText()}, {self.classes.value()} classes, {budget}"
+
     def _base(self) -> TrainSettings:
         """Return the settings that the fields change: those of the run to go on with, or the recipe's."""
-        return RECIPES[self.recipe.currentText()].settings() if self.past is None else self.past.settings
+        if self.past is not None:
+            return self.past.settings
+        seconds = max(_LEAST_PREVIEW, preferences().preview_seconds)
+        return RECIPES[self.recipe.currentText()].settings().model_copy(update={"preview_seconds": seconds})
 
     def prepare(self) -> tuple[LayerSource, TrainSettings, Path]:
         """Return what a training needs: the image, the settings, the run folder.
@@ -223,7 +236,7 @@ class TrainFields(QWidget):
 
     def _recipe_changed(self, name: str) -> None:
         if name in RECIPES:
-            self._show(RECIPES[name].settings())
+            self._show(self._base())
 
     def _show(self, settings: TrainSettings) -> None:
         known = RECIPES.get(settings.recipe)

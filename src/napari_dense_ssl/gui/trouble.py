@@ -66,11 +66,7 @@ def _sentence(word: str, figures: dict[str, float], largest: float | None) -> st
                 "effective classes; 1 is a single one)."
             )
         case "positional":
-            return (
-                "The classes follow the place, not the image: the place in the crop tells "
-                f"{_percent(figures['leak'])} of a class (leak; good is 0), the tissue keeps "
-                f"{max(0.0, figures['content']):.2f} of it (content; good is 1)."
-            )
+            return f"The classes follow the place, not the image: {_place(figures)}."
         case "low-level":
             return (
                 "The classes are little more than grey levels, which tell "
@@ -81,6 +77,23 @@ def _sentence(word: str, figures: dict[str, float], largest: float | None) -> st
                 "The classes say nothing yet: a pixel seen from two crops agrees with itself no better than "
                 f"content {max(0.0, figures['content']):.2f} (0 is chance, good is 1)."
             )
+
+
+def _place(figures: dict[str, float]) -> str:
+    """Return the figure that says so; which it is, the verdict's own limits decide."""
+    # Here: the audit that came has imported it in its own thread, a dock that opens need not.
+    from napari_dense_ssl.evaluate.audit_verdict import LEAK_LIMIT, PLACE_LIMIT
+
+    if figures["leak"] > LEAK_LIMIT:
+        return f"the place in the crop tells {_percent(figures['leak'])} of a class (leak; good is 0)"
+    if figures["place"] > PLACE_LIMIT:
+        return (
+            "unrelated pixels at the same place of their crops have the same class more often than chance "
+            f"(place {figures['place']:.2f}; good is 0)"
+        )
+    return (
+        f"their pattern does not move with the tissue (content {max(0.0, figures['content']):.2f}; good is 1)"
+    )
 
 
 def _percent(share: float) -> str:
