@@ -103,11 +103,9 @@ def test_what_is_shown_and_what_is_trained(qtbot, em_viewer, open_dock, engine, 
     assert engine.resumed == [True]
     assert out == run
     assert volume.shape == (6, 96, 128)
-    before = PastRun.read(run).settings.model_dump() if (run / "run.json").exists() else {}
     assert (settings.classes, settings.minutes, settings.checkpoint_seconds) == (9, 25.0, 33)
     assert settings.roi == SETTINGS["roi"]
     assert settings.objective.kind == "dense-swav"
-    assert before is not None
     dock.plots.losses.redraw()
     assert dock.plots.losses.values["loss"][:2] == [4.99, 4.98], "the curves of before are there"
     assert dock.plots.audit.steps == [50]
@@ -172,11 +170,30 @@ def test_files_are_told_apart_where_both_are_known(em_viewer, tmp_path):
         **{f: getattr(source, f) for f in source.__dataclass_fields__}
         | {"recorded": {"source": "/data/a.tif", "dataset": None}}
     )
-    here = PastRun.read(write_run(tmp_path / "a", source="/data/a.tif"))
+    here = PastRun.read(write_run(tmp_path / "a", source="a.tif"))  # named from its own folder
     elsewhere = PastRun.read(write_run(tmp_path / "b", source="/data/b.tif"))
     assert here.fits(recorded)
     assert not elsewhere.fits(recorded)
     assert elsewhere.fits(source), "of an array nobody knows where it came from: the training looks closer"
+
+
+def test_a_run_is_not_trained_twice_at_once(
+    qtbot, em_viewer, make_napari_viewer_proxy, stack, open_dock, engine, errors, run
+):
+    other = make_napari_viewer_proxy(ensure_main_thread=True)
+    other.add_image(stack, name="same")
+    engine.steps = None
+    docks = [open_dock(viewer, "Train") for viewer in (em_viewer, other)]
+    for dock in docks:
+        dock.choose_run(str(run))
+        dock.start_button.click()
+    assert docks[0].busy
+    assert not docks[1].busy
+    assert "is being trained in this napari already" in errors()[0]
+    docks[0].stop()
+    qtbot.waitUntil(lambda: not docks[0].busy, timeout=20_000)
+    docks[1].start_button.click()
+    assert docks[1].busy
 
 
 def test_the_menu_lists_recent_runs(em_viewer, open_dock, run, tmp_path, monkeypatch):

@@ -86,20 +86,18 @@ class PastRun:
         )
 
     def fits(self, source: LayerSource) -> bool:
-        """Whether a layer may show the volume that was trained on: its file where both know it, and shape."""
+        """Whether a layer may show the volume that was trained on: the same shape, and the same file name.
+
+        A volume may have moved since, or have been named from another folder, and what a layer of an array
+        holds is not known here; the training compares grey values too.
+        """
         if self.shape != source.shape:
             return False
         recorded = source.recorded.get("source")
-        own = self.source.startswith("the layer ")
-        return (
-            recorded is None
-            or own
-            or (str(recorded), source.recorded.get("dataset"))
-            == (
-                self.source,
-                self.dataset,
-            )
-        )
+        if recorded is None or self.source.startswith("the layer "):
+            return True
+        names = (Path(str(recorded)).name, source.recorded.get("dataset"))
+        return names == (Path(self.source).name, self.dataset)
 
     def check(self, source: LayerSource) -> None:
         """Raise :class:`RunError` unless a layer fits."""

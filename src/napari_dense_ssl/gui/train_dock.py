@@ -11,10 +11,11 @@ from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QToolButton
 
+from napari_dense_ssl.core.errors import RunError
 from napari_dense_ssl.core.events import Event, Finished, Saved
 from napari_dense_ssl.gui.dock import Dock
 from napari_dense_ssl.gui.fields import duration
-from napari_dense_ssl.gui.job import Outcome
+from napari_dense_ssl.gui.job import Job, Outcome
 from napari_dense_ssl.gui.layers import layer_source
 from napari_dense_ssl.gui.past_run import PastRun
 from napari_dense_ssl.gui.remember import add_recent
@@ -45,6 +46,20 @@ _ENDS = {
     Outcome.STOPPED: TrainState.STOPPED,
     Outcome.FAILED: TrainState.FAILED,
 }
+
+
+_jobs: dict[Path, Job] = {}
+"""By run folder the training that was started last in this process, in whichever window."""
+
+
+def _check_free(folder: Path) -> bool:
+    """Return True; raise :class:`RunError` where a run is being trained already."""
+    job = _jobs.get(folder.resolve())
+    if job is not None and job.running:
+        raise RunError(
+            f"The run {folder} is being trained in this napari already; stop it there, or choose another run."
+        )
+    return True
 
 
 class TrainDock(Dock):
@@ -243,6 +258,8 @@ class TrainDock(Dock):
         if begun is None:
             return
         source, settings, folder = begun
+        if self.attempt("Training", lambda: _check_free(folder)) is None:
+            return
         past = self.fields.past
         if past is None:
             self.fields.remember(settings)
@@ -257,7 +274,9 @@ class TrainDock(Dock):
                 yield from past.curves()  # told before Started: they are history
             yield from train(source.open(), folder, settings, watch=watch, resume=past is not None)
 
-        self.run("Training", start, happened=self._happened, ended=self._ended, source=source.identity)
+        _jobs[folder.resolve()] = self.run(
+            "Training", start, happened=self._happened, ended=self._ended, source=source.identity
+        )
 
     def pause(self) -> None:
         """Pause, or go on."""
