@@ -78,6 +78,7 @@ class CurvePlot(QWidget):
         item.setDownsampling(auto=True, mode="mean")
         item.setMenuEnabled(False)  # our own has what is needed, in plain words
         item.hideButtons()
+        item.layout.setContentsMargins(1, 1, 1, 7)  # else the last letters below are cut
         self._over = pg.ViewBox(enableMenu=False)
         item.scene().addItem(self._over)
         item.getAxis("right").linkToView(self._over)

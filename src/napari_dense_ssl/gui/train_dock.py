@@ -195,6 +195,8 @@ class TrainDock(Dock):
 
     def _layer_changed(self) -> None:
         if not self.busy:
+            if self._end is not None:
+                self.progress.clear()
             self._end = None
             layer = self.layer.layer()
             if layer is None:
@@ -234,7 +236,6 @@ class TrainDock(Dock):
                 f"Goes on with the run {past.path.name} {where}. Only its budget, the device, and how often "
                 "it saves and shows itself can be changed.",
             )
-        self._end = None
         self.setup_button.setChecked(True)
         self._layer_changed()
 

@@ -55,7 +55,7 @@ class TrainingPlots(QTabWidget):
             "Do the classes follow the image? leak and place: good is 0; content: good is 1; effective "
             "classes: 1 (collapsed) to K, on the right axis",
         )
-        self.setDocumentMode(True)
+        self.tabBar().setDrawBase(False)
         self.menu = QMenu(self)
         self.picture_action = self.menu.addAction("Save as a picture (PNG) …", self.save_picture)
         self.table_action = self.menu.addAction("Save as a table (CSV) …", self.save_table)
