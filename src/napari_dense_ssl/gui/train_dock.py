@@ -230,6 +230,7 @@ class TrainDock(Dock):
                 if past.steps
                 else "from the beginning: it has no checkpoint"
             )
+            self.banners.clear()  # what stood there was about another run
             self.banners.put(
                 "past",
                 "info",
