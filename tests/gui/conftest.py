@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,14 @@ import pytest
 import torchvision  # noqa: F401 - before any window: tests touch torch outside of jobs, see gui/triton_guard.py
 from napari.utils.notifications import notification_manager
 from npe2 import PluginManager, PluginManifest
+from qtpy.compat import isalive
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_dense_ssl.gui import session as session_module
 from napari_dense_ssl.gui.job import close_all
 
+PACKAGE = "napari_dense_ssl"
 SOURCE = Path(__file__).parents[2] / "src" / "napari_dense_ssl"
 
 
@@ -37,6 +42,19 @@ def errors(qtbot) -> Iterator[Callable[[], list[str]]]:
     notification_manager.records.clear()
 
 
+@pytest.fixture(autouse=True)
+def docks(qtbot) -> Iterator[list[Any]]:
+    """Docks that a test opens; a widget of ours that outlives its window fails the test."""
+    opened: list[Any] = []
+    yield opened
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    left = [dock for reference in opened if (dock := reference()) is not None and isalive(dock)]
+    for window in QApplication.topLevelWidgets():
+        left += [w for w in (window, *window.findChildren(QWidget)) if type(w).__module__.startswith(PACKAGE)]
+    names = [type(widget).__name__ for widget in left]
+    assert not names, f"outlived their window: {names}"
+
+
 @pytest.fixture
 def manifest() -> PluginManifest:
     """The packaged manifest."""
@@ -52,11 +70,12 @@ def plugin(manifest: PluginManifest) -> None:
 
 
 @pytest.fixture
-def open_dock(qtbot, plugin) -> Callable[[Any, str], Any]:
+def open_dock(qtbot, plugin, docks) -> Callable[[Any, str], Any]:
     """Open a dock as the menu does."""
 
     def dock(viewer: Any, name: str) -> Any:
         _, widget = viewer.window.add_plugin_dock_widget("napari-dense-ssl", name)
+        docks.append(weakref.ref(widget))
         return widget
 
     return dock

@@ -21,6 +21,7 @@ class Example(Dock):
         self.button.clicked.connect(lambda: self.pressed.append("button"))
         self.body.addWidget(self.field)
         self.body.addWidget(self.button)
+        self.body.addWidget(self.status)
         self.shortcut("Ctrl+Return", self.button, "Go")
         self.shortcut("Ctrl+L", lambda: self.pressed.append("look"), "Look")
 

@@ -6,9 +6,15 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
-from qtpy.QtCore import Qt
+from napari.layers import Image
+from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QApplication
 
-from napari_dense_ssl.gui.remember import recent
+from napari_dense_ssl.core.geometry import Box
+from napari_dense_ssl.gui.layers import layer_source
+from napari_dense_ssl.gui.remember import add_recent, recent
+from napari_dense_ssl.volume import Part, World, writing
 
 
 @pytest.fixture
@@ -99,3 +105,166 @@ def test_browsing(dock, tmp_path, monkeypatch):
     dock.path.browse_folder()
     assert dock.path.path() == str(tmp_path)
     assert dock.path.button.menu().actions()[0].text().startswith("File")
+
+
+def drop(target, *urls: QUrl) -> bool:
+    """Drop files on a widget; False where it does not welcome them."""
+    data = QMimeData()
+    data.setUrls(list(urls))
+    arguments = (Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+    enter = QDragEnterEvent(QPoint(5, 5), *arguments)
+    enter.ignore()
+    target.dragEnterEvent(enter)
+    if enter.isAccepted():
+        target.dropEvent(QDropEvent(QPointF(5, 5), *arguments))
+    return enter.isAccepted()
+
+
+def test_dropping_a_file_looks_at_it(qtbot, dock, tmp_path, stack):
+    path = tmp_path / "Schädel µ 1.tif"
+    tifffile.imwrite(path, stack, photometric="minisblack")
+    assert drop(dock, QUrl.fromLocalFile(str(path)))
+    assert dock.path.path() == str(path)
+    qtbot.waitUntil(dock.open_button.isEnabled, timeout=10_000)
+    assert dock.facts.values["Shape"].text() == "6 × 96 × 128 voxels (Z Y X)"
+    assert not drop(dock.path, QUrl.fromLocalFile("/a"), QUrl.fromLocalFile("/b"))  # one at a time
+    assert not dock.path.box.lineEdit().acceptDrops()  # it would take the file as text
+
+
+def test_only_a_whole_path_is_worth_a_notification(qtbot, dock, tmp_path, errors):
+    dock.path.set_path(str(tmp_path / "ra"))  # as typed so far
+    qtbot.waitUntil(lambda: "There is no file" in dock.status.text(), timeout=10_000)
+    assert errors() == []
+    qtbot.keyClick(dock.path.box.lineEdit(), Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: len(errors()) == 1, timeout=10_000)
+    assert errors()[0] == dock.status.text()
+    assert dock.details.isHidden()
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "sentence"),
+    [
+        ((96, 128), {}, "is a 2-D image"),
+        ((96, 128, 3), {"photometric": "rgb"}, "is an RGB image"),
+    ],
+)
+def test_what_is_no_stack_is_explained(qtbot, dock, tmp_path, errors, shape, options, sentence):
+    path = tmp_path / "flat.tif"
+    tifffile.imwrite(path, np.zeros(shape, np.uint8), **options)
+    type_path(qtbot, dock, path)
+    qtbot.waitUntil(lambda: len(errors()) == 1, timeout=10_000)
+    assert sentence in dock.status.text()
+    assert not dock.open_button.isEnabled()
+
+
+def test_one_of_several_channels(qtbot, viewer, dock, tmp_path, errors):
+    both = np.stack([np.zeros((3, 32, 48), np.uint8), np.ones((3, 32, 48), np.uint8)], axis=1)
+    tifffile.imwrite(tmp_path / "two.tif", both, imagej=True, metadata={"axes": "ZCYX"})
+    type_path(qtbot, dock, tmp_path / "two.tif")
+    qtbot.waitUntil(dock.open_button.isEnabled, timeout=10_000)
+    assert dock.planes["timepoint"].isHidden()
+    assert (dock.planes["channel"].minimum(), dock.planes["channel"].maximum()) == (0, 1)
+    dock.planes["channel"].setValue(1)
+    open_it(qtbot, dock, viewer)
+    (layer,) = viewer.layers
+    assert layer.name == "two channel 1"
+    assert np.asarray(layer.data).all()
+    # a job works on the channel that is shown
+    assert layer_source(layer).open().read(Box.whole((3, 32, 48))).all()
+    assert errors() == []
+
+
+def test_labels_come_with_their_image(qtbot, viewer, dock, stack, tmp_path, errors):
+    path = tmp_path / "both.zarr"
+    world = World((50, 5, 5), (0, 0, 0))
+    for _ in writing(path, [Part("em", stack, world), Part("classes", stack // 32, world, labels=True)]):
+        pass
+    type_path(qtbot, dock, path)
+    qtbot.waitUntil(dock.open_button.isEnabled, timeout=10_000)
+    assert not dock.with_labels.isHidden()
+    qtbot.waitUntil(lambda: "counting" not in dock.facts.values["On disk"].text(), timeout=10_000)
+    qtbot.mouseClick(dock.open_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=10_000)
+    assert [type(layer).__name__ for layer in viewer.layers] == ["Image", "Labels"]
+    np.testing.assert_array_equal(viewer.layers[0].scale, viewer.layers[1].scale)
+    dock.with_labels.setChecked(False)
+    open_it(qtbot, dock, viewer)
+    assert isinstance(viewer.layers[-1], Image)
+    assert errors() == []
+
+
+def test_deleted_between_the_look_and_the_opening(qtbot, viewer, dock, stack, tmp_path, errors):
+    path = tmp_path / "raw.tif"
+    tifffile.imwrite(path, stack, photometric="minisblack")
+    type_path(qtbot, dock, path)
+    qtbot.waitUntil(dock.open_button.isEnabled, timeout=10_000)
+    path.unlink()
+    qtbot.mouseClick(dock.open_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: len(errors()) == 1, timeout=10_000)
+    assert "There is no file or folder" in dock.status.text()
+    assert len(viewer.layers) == 0
+    assert dock.open_button.isEnabled()  # it may come back
+
+
+def test_a_voxel_size_is_entered_once(qtbot, viewer, dock, stack, tmp_path):
+    path = tmp_path / "raw.tif"
+    tifffile.imwrite(path, stack, photometric="minisblack")
+    type_path(qtbot, dock, path)
+    qtbot.waitUntil(dock.open_button.isEnabled, timeout=10_000)
+    dock.voxels.boxes[0].setValue(50)
+    assert dock.facts.values["Extent"].text() == "0.3 × 0.096 × 0.128 µm"
+    open_it(qtbot, dock, viewer)
+    dock.path.set_path("")
+    type_path(qtbot, dock, path)
+    qtbot.waitUntil(dock.open_button.isEnabled, timeout=10_000)
+    assert dock.voxels.values() == (50, 1, 1)
+    assert dock.size_note.text().startswith("As entered last time")
+
+
+def test_recent_paths_that_are_gone_cannot_be_chosen(qtbot, viewer, open_dock, tmp_path):
+    for path in ("sample:em", str(tmp_path), str(tmp_path / "gone.tif")):
+        add_recent("volumes", path)
+    dock = open_dock(viewer, "Volume")
+    dock.path.box.showPopup()
+    model = dock.path.box.model()
+    qtbot.waitUntil(lambda: not model.item(0).isEnabled(), timeout=10_000)
+    dock.path.box.hidePopup()
+    assert [model.item(i).isEnabled() for i in range(3)] == [False, True, True]
+    assert dock.path.box.itemData(0, Qt.ItemDataRole.ToolTipRole).startswith("Not there now: ")
+
+
+def test_two_windows_do_not_mix(qtbot, make_napari_viewer_proxy, open_dock):
+    viewers = [make_napari_viewer_proxy(ensure_main_thread=True) for _ in range(2)]
+    docks = [open_dock(viewer, "Volume") for viewer in viewers]
+    for dock, shape in zip(docks, ("4x64x64", "5x64x64"), strict=True):
+        dock.path.choose(f"sample:em?shape={shape}")
+    for dock in docks:
+        qtbot.waitUntil(dock.open_button.isEnabled, timeout=20_000)
+    open_it(qtbot, docks[1], viewers[1])
+    assert [len(viewer.layers) for viewer in viewers] == [0, 1]
+    assert viewers[1].layers[0].data.shape[0] == 5
+
+
+def test_with_the_keyboard_alone(qtbot, make_napari_viewer_proxy, open_dock, errors):
+    viewer = make_napari_viewer_proxy(ensure_main_thread=True, show=True)
+    dock = open_dock(viewer, "Volume")
+    line = dock.path.box.lineEdit()
+    viewer.window.activate()
+    dock.open_button.setFocus()
+    dock.path.button.setFocus()
+    qtbot.waitUntil(dock.path.button.hasFocus)
+    qtbot.keyClick(dock.path.button, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(line.hasFocus)
+    qtbot.keyClicks(line, "sample:em?shape=4x64x64")
+    qtbot.keyClick(line, Qt.Key.Key_Return)
+    qtbot.waitUntil(dock.open_button.isEnabled, timeout=20_000)
+    # Tab goes through what can be used, from top to bottom
+    visited = [QApplication.focusWidget()]
+    while visited[-1] is not dock.open_button and len(visited) < 6:
+        qtbot.keyClick(visited[-1], Qt.Key.Key_Tab)
+        visited.append(QApplication.focusWidget())
+    assert visited[1:] == [dock.path.button, dock.open_button]  # the voxel size is the file's own
+    assert dock.open_button.toolTip().endswith("(Ctrl+Return)")
+    qtbot.keyClick(dock.open_button, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=20_000)
+    assert errors() == []

@@ -117,7 +117,8 @@ class RecentBox(QComboBox):
         self.completer().setCompletionMode(QCompleter.CompletionMode.PopupCompletion)
 
     def showPopup(self) -> None:  # noqa: N802 - Qt's name
-        """Open the list."""
+        """Open the list, wide enough for most paths."""
+        self.view().setMinimumWidth(min(480, self.view().sizeHintForColumn(0) + 24))
         super().showPopup()
         self.opened.emit()
 

@@ -70,6 +70,8 @@ class Findings:
         What else its container holds.
     labels : tuple of str
         Label images that belong to it, as datasets.
+    notes : tuple of str
+        What the user should read; not that the voxel size is missing, which the dock asks for itself.
     bytes_on_disk : int or None
         None where it is not known (yet).
     """
@@ -78,13 +80,17 @@ class Findings:
     volume: Volume | None = None
     datasets: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     bytes_on_disk: int | None = None
 
 
 def look(wish: Wish, findings: Findings) -> Iterator[Event]:
     """Open a volume, say ``Started`` once it is known what it is, and count its bytes on disk."""
+    from napari_dense_ssl.volume.opening import NO_SIZE
+
     try:
         findings.volume = wish.open()
+        findings.notes = tuple(note for note in findings.volume.notes if note != NO_SIZE)
         findings.datasets = volumes.list_datasets(wish.path)
         findings.labels = volumes.list_labels(wish.path, findings.volume.dataset)
     except DenseSSLError as error:

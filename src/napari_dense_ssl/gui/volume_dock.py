@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QCheckBox, QComboBox, QPushButton, QSpinBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from napari_dense_ssl.core.errors import DatasetChoiceError, DenseSSLError, PlaneChoiceError
 from napari_dense_ssl.core.events import Event, Finished, Started
@@ -40,7 +40,7 @@ class VolumeDock(Dock):
         super().__init__(napari_viewer)
         self.volume: Volume | None = None
         self._labels: tuple[str, ...] = ()
-        self.path = PathField("volumes", "volume", "file, folder, or sample:em")
+        self.path = PathField("volumes", "volume", "path or sample:em")
         self.path.setToolTip("OME-Zarr, Zarr, HDF5, MRC, TIFF, a folder of slices, or sample:em")
         self.dataset = shrinkable(QComboBox())
         self.dataset.setToolTip("Which of the volumes in this file or group")
@@ -60,12 +60,18 @@ class VolumeDock(Dock):
         self._rows.addRow("Channel", self.planes["channel"])
         self._rows.addRow("Time point", self.planes["timepoint"])
         self.body.addLayout(self._rows)
-        self.body.addWidget(self.facts)
+        self.details = QWidget()  # what there is to see and do once a volume is found
+        column = QVBoxLayout(self.details)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        column.addWidget(self.facts)
         below = form()
         below.addRow("Voxel size", self.voxels)
-        self.body.addLayout(below)
-        for widget in (self.size_note, self.with_labels, self.open_button, self.status):
-            self.body.addWidget(widget)
+        column.addLayout(below)
+        for widget in (self.size_note, self.with_labels, self.open_button):
+            column.addWidget(widget)
+        self.body.addWidget(self.details)
+        self.body.addWidget(self.status)
         self.body.addStretch(1)
         self.setAcceptDrops(True)
         self._timer = QTimer(self)
@@ -150,10 +156,12 @@ class VolumeDock(Dock):
             "Also open its labels" if count == 1 else f"Also open its {count} label images"
         )
         self.with_labels.setToolTip(", ".join(name.rpartition("/")[2] for name in found.labels))
-        self.status.setText(" ".join(volume.notes))
+        self.status.setText(" ".join(found.notes))
         self.open_button.setEnabled(True)
+        self.details.show()
 
     def _show_error(self, error: DenseSSLError, loudly: bool) -> None:
+        self.details.hide()
         match error:
             case DatasetChoiceError():
                 self._show_datasets(error.datasets)
@@ -164,7 +172,7 @@ class VolumeDock(Dock):
                 box = self.planes[error.axis]
                 box.blockSignals(True)
                 box.setRange(0, error.count - 1)
-                box.setSuffix(f" of 0 to {error.count - 1}")
+                box.setSuffix(f" (0 to {error.count - 1})")
                 box.setValue(0)
                 box.blockSignals(False)
                 self._show_row(box, True)
@@ -198,6 +206,8 @@ class VolumeDock(Dock):
         self._show_datasets(())
         self._forget_planes()
         self._forget_facts()
+        # while a path is typed the table stays, so that nothing jumps
+        self.details.setVisible(self.details.isVisible() and bool(self.path.path()))
         self.status.setText("" if self.path.path() else _HINT)
 
     def _forget_facts(self) -> None:

@@ -15,6 +15,9 @@ from napari_dense_ssl.volume.selection import planar
 from napari_dense_ssl.volume.volume import Factors, Volume, ratio
 from napari_dense_ssl.volume.zarr_reader import ZarrReader, label_images
 
+NO_SIZE = "It gives no voxel size; 1 nm is taken."
+"""The note on a volume whose file says nothing of its voxels."""
+
 
 def open_volume(
     source: str | os.PathLike[str],
@@ -170,7 +173,7 @@ def _voxel_size(found: Found, given: tuple[float, float, float] | None) -> tuple
     if "y" in scale and "x" in scale:
         note = "It gives no distance between slices; that within slices is taken."
         return VoxelSize(scale["y"], scale["y"], scale["x"]), False, [note]
-    return VoxelSize(1.0, 1.0, 1.0), False, ["It gives no voxel size; 1 nm is taken."]
+    return VoxelSize(1.0, 1.0, 1.0), False, [NO_SIZE]
 
 
 def _factors(found: Found, shapes: list[tuple[int, int, int]]) -> list[Factors]:
