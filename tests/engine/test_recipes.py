@@ -109,7 +109,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_it_says_how(
     (note,) = (e.message for e in events if isinstance(e, Noted) and e.lasting)
     whole = name in ("dense-jepa", "dense-dsm")
     assert ("2 crops at a time (the result is the same" in note) is whole
-    assert ("batches of 2 crops in place of 4" in note) is not whole
+    assert ("batches of 2 crops in place of 3" in note) is not whole
     steps = [e for e in events if isinstance(e, Step)]
     assert len(steps) == 3
     assert all(np.isfinite(value) for step in steps for value in step.losses.values())

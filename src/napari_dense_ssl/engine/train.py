@@ -236,7 +236,7 @@ class _Training:
                         f"{self._networks.device.description}; choose smaller crops or a smaller network."
                     ) from error
             # Outside the handler: its traceback would keep the tensors alive.
-            self._splits = min(count // least, 2 * self._splits)
+            self._splits = min(-(-count // least), 2 * self._splits)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             size = -(-count // self._splits)
