@@ -94,7 +94,7 @@ def test_one_slice_is_enough_without_context(volume: Volume, tmp_path: Path, nam
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_a_batch_that_does_not_fit_is_divided_or_it_says_why_not(
+def test_a_batch_that_does_not_fit_is_halved_and_it_says_how(
     volume: Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     backward, failures = Networks.backward, iter([True])
@@ -105,14 +105,26 @@ def test_a_batch_that_does_not_fit_is_divided_or_it_says_why_not(
         backward(self, loss, last=last)
 
     monkeypatch.setattr(Networks, "backward", failing)
-    job = train(volume, tmp_path / "run", small(name))
-    if name in ("dense-jepa", "dense-dsm"):
-        events = list(job)
-        assert any(isinstance(e, Noted) and "2 crops at a time" in e.message for e in events)
-        assert sum(isinstance(e, Step) for e in events) == 3
-    else:
-        with pytest.raises(DeviceMemoryError, match="all crops of a batch"):
-            list(job)
+    events = list(train(volume, tmp_path / "run", small(name)))
+    (note,) = (e.message for e in events if isinstance(e, Noted) and e.lasting)
+    whole = name in ("dense-jepa", "dense-dsm")
+    assert ("2 crops at a time (the result is the same" in note) is whole
+    assert ("batches of 2 crops in place of 3" in note) is not whole
+    steps = [e for e in events if isinstance(e, Step)]
+    assert len(steps) == 3
+    assert all(np.isfinite(value) for step in steps for value in step.losses.values())
+
+
+@pytest.mark.parametrize(("name", "least"), [("dense-iic", "two crops"), ("dense-dsm", "one crop")])
+def test_when_nothing_is_left_to_halve_it_says_so(
+    volume: Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, least: str
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Networks, "backward", failing)
+    with pytest.raises(DeviceMemoryError, match=f"Not even {least} of"):
+        list(train(volume, tmp_path / "run", small(name)))
 
 
 @pytest.mark.parametrize("name", [*EMBEDDINGS, "dense-swav"])

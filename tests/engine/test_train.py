@@ -274,6 +274,43 @@ def test_the_folder_that_fills_up_keeps_its_last_checkpoint(
     assert RunFolder.open(tmp_path / "run").latest().name == "step-2"
 
 
+def test_a_finished_run_goes_on_with_a_larger_budget(volume: Volume, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    list(train(volume, run, small_settings()))
+    more = list(train(volume, run, small_settings(steps=9), resume=True))
+    assert [e.index for e in more if isinstance(e, Step)] == [7, 8, 9]
+    # Six steps of nine lie in the last generation; three of nine would lie in the first again.
+    assert not any("Generation" in e.message for e in more if isinstance(e, Noted))
+    assert RunFolder.open(run).settings["steps"] == 9
+    far = list(train(volume, run, small_settings(steps=40), resume=True))
+    assert not any("Generation" in e.message for e in far if isinstance(e, Noted))
+    assert load_state(RunFolder.open(run).latest())["step"] == 40
+
+
+def test_the_last_checkpoint_of_a_stopped_run_is_told_with_its_time(
+    volume: Volume, settings: TrainSettings, tmp_path: Path
+) -> None:
+    job = train(volume, tmp_path / "run", settings)
+    for event in job:
+        if isinstance(event, Step) and event.index == 2:
+            break
+    job.close()  # type: ignore[attr-defined]
+    last = json.loads((tmp_path / "run" / "events.jsonl").read_text().splitlines()[-1])
+    assert (last["event"], last["step"]) == ("Saved", 2)
+    assert last["seconds"] == pytest.approx(
+        load_state(RunFolder.open(tmp_path / "run").latest())["seconds"], abs=0.1
+    )
+
+
+def test_another_volume_of_the_same_shape_is_refused(
+    volume: Volume, settings: TrainSettings, tmp_path: Path
+) -> None:
+    list(train(volume, tmp_path / "run", settings))
+    darker = Volume.from_arrays([np.asarray(volume.data) // 2], voxel_size=(50, 5, 5))
+    with pytest.raises(RunError, match="it is another volume"):
+        list(train(darker, tmp_path / "run", settings, resume=True))
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("precision", ["32", "bf16", "16"])

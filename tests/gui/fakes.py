@@ -17,18 +17,27 @@ MAIN = threading.main_thread()
 
 
 class FakeTrain:
-    """Trains nothing, and remembers what it was asked for; `views` are what it was shown."""
+    """Trains nothing, and remembers what it was asked for; `views` are what it was shown.
+
+    What is put into `extra` is told with the next steps; `fails` is raised with the next one.
+    """
 
     def __init__(self, steps: int | None = None) -> None:
         self.steps = steps
         self.calls: list[tuple[Any, Path, Any]] = []
         self.views: list[Any] = []
         self.closed_in: list[threading.Thread] = []
+        self.resumed: list[bool] = []
+        self.extra: list[Event] = []
+        self.fails: Exception | None = None
         self.count = 0
 
-    def __call__(self, volume: Any, out: Path, settings: Any, *, watch: Any = None) -> Iterator[Event]:
+    def __call__(
+        self, volume: Any, out: Path, settings: Any, *, watch: Any = None, resume: bool = False
+    ) -> Iterator[Event]:
         assert threading.current_thread() is not MAIN
         self.calls.append((volume, out, settings))
+        self.resumed.append(resume)
         return self._events(out, watch)
 
     def _events(self, out: Path, watch: Any) -> Iterator[Event]:
@@ -39,6 +48,10 @@ class FakeTrain:
             while self.steps is None or self.count < self.steps:
                 self.count += 1
                 time.sleep(0.005)
+                if self.extra:
+                    yield self.extra.pop(0)
+                if self.fails is not None:
+                    raise self.fails
                 losses = {"hidden": 3.0 / self.count, "agreement": 0.5}
                 yield Step(self.count, self.steps, self.count / (self.steps or 1000), 60.0, 10.0, losses)
                 view = watch.view()

@@ -12,6 +12,7 @@ import napari_dense_ssl.engine
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.gui.layers import KEY
 from napari_dense_ssl.gui.session import runs_of_session
+from napari_dense_ssl.gui.train_dock import TrainState
 
 from .fakes import MAIN, FakeTrain
 
@@ -55,8 +56,11 @@ def test_a_training_from_start_to_stop(qtbot, em_viewer, dock, engine, errors):
     assert set(em_viewer.layers.selection) == selected
     assert (em_viewer.scene.camera.zoom, em_viewer.scene.camera.center) == camera
     assert em_viewer.dims.point == point
+    assert dock.state is TrainState.RUNNING
     assert not dock.start_button.isEnabled()
-    assert "left" in dock.progress.format()
+    assert not dock.resume_button.isEnabled()
+    assert not dock.classes.isEnabled(), "the fields say what is trained"
+    qtbot.waitUntil(lambda: "left" in dock.progress.format(), timeout=5000)
 
     em_viewer.dims.set_current_step(0, 1)
     qtbot.waitUntil(lambda: np.asarray(layer.data[1]).max() == 2, timeout=5000)
@@ -67,7 +71,9 @@ def test_a_training_from_start_to_stop(qtbot, em_viewer, dock, engine, errors):
     count = engine.count
     qtbot.wait(200)
     assert engine.count == count
-    assert dock.pause_button.text() == "Resume"
+    assert dock.pause_button.text() == "Continue"
+    assert dock.state is TrainState.PAUSED
+    assert "Paused" in dock.status.text()
     click(qtbot, dock.pause_button)
     qtbot.waitUntil(lambda: engine.count > count, timeout=5000)
 
@@ -92,6 +98,8 @@ def test_a_training_that_finishes(qtbot, em_viewer, dock, engine, monkeypatch):
     click(qtbot, dock.start_button)
     qtbot.waitUntil(lambda: not dock.busy and bool(engine.calls), timeout=10_000)
     assert dock.progress.format() == "done"
+    assert dock.state is TrainState.DONE
+    assert dock.classes.isEnabled()
     assert dock.progress.value() == 1000
 
 
@@ -129,13 +137,6 @@ def test_a_box_drawn_in_a_shapes_layer_is_the_region(em_viewer, dock):
     assert dock.settings().roi == "0:3,4:12,8:32"
 
 
-def test_deleting_the_live_layer_brings_it_back(qtbot, em_viewer, dock, engine):
-    click(qtbot, dock.start_button)
-    qtbot.waitUntil(lambda: live(em_viewer) is not None, timeout=10_000)
-    em_viewer.layers.remove("em classes (live)")
-    qtbot.waitUntil(lambda: live(em_viewer) is not None, timeout=5000)
-
-
 def test_deleting_the_image_ends_the_training(qtbot, em_viewer, dock, engine, errors):
     click(qtbot, dock.start_button)
     qtbot.waitUntil(lambda: live(em_viewer) is not None, timeout=10_000)
@@ -143,6 +144,10 @@ def test_deleting_the_image_ends_the_training(qtbot, em_viewer, dock, engine, er
     qtbot.waitUntil(lambda: not dock.busy, timeout=5000)
     assert engine.closed_in[0] is not MAIN
     assert (engine.calls[0][1] / "checkpoints").is_dir()
+    assert "since the layer em was deleted" in dock.status.text()
+    assert str(engine.calls[0][1]) in dock.status.text()
+    assert dock.state is TrainState.STOPPED
+    assert not dock.start_button.isEnabled()
     assert errors() == []
 
 
@@ -186,9 +191,12 @@ def test_layers_are_followed_by_identity(em_viewer, dock):
     assert dock.layer.layer() == image
     em_viewer.layers.remove("renamed")
     assert dock.layer.currentText() == "another"
+    assert "Ready to train on another: 3 × 8 × 8 voxels" in dock.status.text()
     em_viewer.layers.clear()
     assert dock.layer.layer() is None
     assert not dock.start_button.isEnabled()
+    assert dock.state is TrainState.EMPTY
+    assert "Open a volume" in dock.status.text()
 
 
 def test_the_run_that_exists_is_not_overwritten(qtbot, dock, engine, errors, tmp_path: Path):

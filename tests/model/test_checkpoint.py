@@ -7,7 +7,8 @@ import torch
 from napari_dense_ssl.core.errors import OutputError, RunError
 from napari_dense_ssl.model import DenseEncoder, EncoderSettings, RunFolder
 from napari_dense_ssl.model import checkpoint as module
-from napari_dense_ssl.model.checkpoint import latest_checkpoint, load_state, load_weights, save_checkpoint
+from napari_dense_ssl.model.checkpoint import load_state, load_weights, save_checkpoint
+from napari_dense_ssl.model.checkpoint_folder import latest_checkpoint
 
 SETTINGS = EncoderSettings(stages=2, depths=(1, 1), widths=(4, 4), features=4, detail=2)
 FACTS = {"volume": {"intensity": {"mean": 1.0, "std": 2.0}, "voxel_size": [50, 4, 4]}}

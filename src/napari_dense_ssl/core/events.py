@@ -100,17 +100,37 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """Something whole is on disk: a checkpoint, a picture, an output."""
+    """Something whole is on disk: a checkpoint, a picture, an output.
+
+    Attributes
+    ----------
+    path : Path
+        Where.
+    step : int or None
+        The training step that it was made at.
+    seconds : float or None
+        Of a checkpoint: the training time that it holds, s.
+    """
 
     path: Path
     step: int | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """A thing the user should know: a fallback, a retry, a new generation."""
+    """A thing the user should know: a fallback, a retry, a new generation.
+
+    Attributes
+    ----------
+    message : str
+        A sentence.
+    lasting : bool
+        Whether it holds until the job ends, as a fallback does; else it is news of the moment.
+    """
 
     message: str
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

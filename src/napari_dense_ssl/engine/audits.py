@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+
+import torch
 
 from napari_dense_ssl.core.errors import RegionError
 from napari_dense_ssl.core.events import Event, Noted
 from napari_dense_ssl.core.geometry import Box
+from napari_dense_ssl.engine.budget import Budget
 from napari_dense_ssl.engine.networks import Networks
+from napari_dense_ssl.engine.pace import Pace
 from napari_dense_ssl.engine.settings import TrainSettings
 from napari_dense_ssl.evaluate import LightAudit, TorchEncode
 from napari_dense_ssl.volume import Intensity, Volume
@@ -33,38 +36,53 @@ class Audits:
         What is trained on.
     intensity : Intensity
         What the training normalises with.
+    budget : Budget
+        Its clock, which pauses stop.
     """
 
     def __init__(
-        self, settings: TrainSettings, networks: Networks, volume: Volume, region: Box, intensity: Intensity
+        self,
+        settings: TrainSettings,
+        networks: Networks,
+        volume: Volume,
+        region: Box,
+        intensity: Intensity,
+        budget: Budget,
     ) -> None:
-        self._networks, self._pause = networks, settings.audit_seconds
+        self._networks, self._budget = networks, budget
         encoder = networks.averaged_encoder
         self._facts = (volume, region, intensity, encoder.multiple)
         self._slices, self._seed = encoder.slices, settings.seed
         self._on = settings.audit_seconds > 0 and networks.rank == 0
         self._audit: LightAudit | None = None
-        self._last = time.perf_counter()
+        self._pace = Pace(settings.audit_seconds, _SHARE, budget.seconds)
         self._seen_step = -1
 
     @property
     def due(self) -> bool:
         """Whether it is time for the next look."""
-        return self._on and time.perf_counter() - self._last >= self._pause
+        return self._on and self._pace.due(self._budget.seconds)
 
     def look(self, step: int) -> Iterator[Event]:
         """Yield beats, then ``Audited``; nothing where this step was looked at already or audits are off."""
         if not self._on or step == self._seen_step:
             return
-        begun = time.perf_counter()
+        begun = self._budget.seconds
         try:
             if self._audit is None:
                 self._audit = LightAudit(*self._facts, slices=self._slices, seed=self._seed)
+            encode = TorchEncode(self._networks.averaged_encoder, self._networks.device)
+            yield from self._audit.look(encode, step)
         except RegionError as error:
             self._on = False
             yield Noted(f"No audit during training: {error}")
-            return
-        encode = TorchEncode(self._networks.averaged_encoder, self._networks.device)
-        yield from self._audit.look(encode, step)
-        self._last, self._seen_step = time.perf_counter(), step
-        self._pause = max(self._pause, (self._last - begun) / _SHARE)
+        except torch.OutOfMemoryError:
+            self._on = False
+            yield Noted(
+                "The device's memory has no room for the audit beside the training; audits are left out. "
+                "Audit the run when it is done.",
+                lasting=True,
+            )
+        else:
+            self._pace.took(begun, self._budget.seconds)
+            self._seen_step = step

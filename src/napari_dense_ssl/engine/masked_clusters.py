@@ -85,9 +85,13 @@ class MaskedClusters:
         self._teacher: DenseEncoder | None = None
 
     def prepare(self, fraction: float) -> Iterator[Event]:
-        """Begin a new generation where one is due: fit its codebook, give the student a head for it."""
+        """Begin a new generation where one is due: fit its codebook, give the student a head for it.
+
+        A run that goes on with a larger budget has used up a smaller share of it than before: it stays in
+        its generation, whose targets are the better ones.
+        """
         generation, _, _ = generation_span(self._objective, fraction)
-        if generation == self._generation:
+        if generation <= self._generation:
             return
         if generation > 0:
             self._teacher = copy.deepcopy(self._networks.averaged_encoder).eval()

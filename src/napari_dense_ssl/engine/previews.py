@@ -17,13 +17,24 @@ from napari_dense_ssl.core.tiles import tiles
 from napari_dense_ssl.model import DenseEncoder, Device
 from napari_dense_ssl.volume import Intensity, Volume
 
-_WINDOW = {"cpu": 560, "cuda": 1024, "mps": 512}
+WINDOWS = {"cpu": 560, "cuda": 1024, "mps": 512}
+"""Edge of the tiles that a map is made of, px, by the kind of device."""
+
+SMALLEST_WINDOW = 128
+"""Below this edge, px, a map would be halo for the most part."""
+
 _MOST_EDGE = 1024
 """Edge of the largest preview, px: its middle is shown where more is in view."""
 
 
 def preview(
-    encoder: DenseEncoder, device: Device, volume: Volume, intensity: Intensity, view: Box, step: int
+    encoder: DenseEncoder,
+    device: Device,
+    volume: Volume,
+    intensity: Intensity,
+    view: Box,
+    step: int,
+    window: int | None = None,
 ) -> Iterator[Beat | Preview]:
     """Compute the class map of a part of one slice, tile by tile; the map comes last, in one piece.
 
@@ -39,6 +50,8 @@ def preview(
         One slice; cut down to its middle 1024 x 1024 px.
     step : int
         Passed on to the event.
+    window : int, optional
+        Edge of the tiles, px; by default the device's of :data:`WINDOWS`.
     """
     encoder.eval()
     box = _middle(view.intersect(Box.whole(volume.shape)))
@@ -50,7 +63,7 @@ def preview(
     classes = np.zeros(box.shape[1:], dtype=np.uint8)
     wanted = ((low[0], high[0]), (low[1], high[1]))
     halo = encoder.default_halo
-    window = max(_WINDOW[device.kind], 4 * halo)
+    window = max(WINDOWS[device.kind] if window is None else window, 4 * halo)
     for tile in tiles(plane, wanted, window=window, halo=halo, multiple=encoder.multiple):
         (y0, y1), (x0, x1) = tile.outer
         inside = Box((z, y0, x0), (z + 1, min(y1, plane[0]), min(x1, plane[1])))

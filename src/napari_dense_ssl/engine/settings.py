@@ -18,6 +18,14 @@ from napari_dense_ssl.objective.settings import (
 )
 from napari_dense_ssl.sampling.settings import SamplerSettings
 
+FREE_ON_RESUME = frozenset(
+    {
+        *("minutes", "steps", "device", "precision", "devices", "nodes", "threads"),
+        *("preview_seconds", "checkpoint_seconds", "audit_seconds"),
+    }
+)
+"""Settings that may differ where a run is gone on with: the budget, where it computes, what is shown."""
+
 
 class OptimiserSettings(BaseModel):
     """AdamW with warm-up and a cosine in each generation."""

@@ -6,14 +6,13 @@ import json
 import time
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
 
 import torch
 from torch import Tensor
 
-from napari_dense_ssl.core.errors import DeviceMemoryError, OutputError, RunError, SettingsError, VolumeError
+from napari_dense_ssl.core.errors import DeviceMemoryError, OutputError, VolumeError
 from napari_dense_ssl.core.events import (
     Beat,
     Event,
@@ -29,28 +28,22 @@ from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.core.watch import Watch
 from napari_dense_ssl.engine.audits import Audits
 from napari_dense_ssl.engine.budget import Budget
+from napari_dense_ssl.engine.folder import go_on_with, make_folder
+from napari_dense_ssl.engine.live_maps import LiveMaps
 from napari_dense_ssl.engine.masked_clusters import target_reach
 from napari_dense_ssl.engine.networks import Networks
 from napari_dense_ssl.engine.objectives import OBJECTIVES
 from napari_dense_ssl.engine.previews import preview, save_picture
 from napari_dense_ssl.engine.schedule import learning_rate
 from napari_dense_ssl.engine.settings import TrainSettings
-from napari_dense_ssl.model import RunFolder, choose_device
-from napari_dense_ssl.model.checkpoint import (
-    latest_checkpoint,
-    load_state,
-    load_weights,
-    save_checkpoint,
-)
+from napari_dense_ssl.model import choose_device
+from napari_dense_ssl.model.checkpoint import load_state, load_weights, save_checkpoint
 from napari_dense_ssl.model.device import use_threads
 from napari_dense_ssl.sampling.crops import CropBatch, CropSampler
-from napari_dense_ssl.volume import Intensity, Volume
+from napari_dense_ssl.volume import Volume
 
 _REPORT_SECONDS = 0.1
 """On CUDA, losses are read back at most this often, so that the device is not kept waiting."""
-
-_PREVIEW_SHARE = 0.05
-"""Live maps take at most this share of the time."""
 
 
 def train(
@@ -92,7 +85,9 @@ def train(
     OutputError
         If the run folder exists, or cannot be written.
     RunError
-        If there is nothing to resume, or it does not fit the settings.
+        If there is nothing to resume, or it was trained on another volume.
+    SettingsError
+        If the run to resume has other settings.
     DeviceError, DeviceMemoryError
         If the device is not there, or not even one crop at a time fits into its memory.
     """
@@ -131,7 +126,10 @@ class _Training:
         device = choose_device(settings.device, settings.precision)
         # The sampler is made first: it refuses regions that are too small before anything is written.
         self._sampler_for(settings.seed).close()
-        run, checkpoint = self._folder(intensity)
+        if self._resume:
+            run, checkpoint = go_on_with(self._out, self._written, volume, intensity)
+        else:
+            run, checkpoint = make_folder(self._out, self._written, settings, volume, intensity), None
         objective = OBJECTIVES[settings.objective.kind]
         networks = Networks(settings, device, objective.student)
         pretext = objective.pretext(settings, networks, self._codebook_sampler)
@@ -158,10 +156,7 @@ class _Training:
         """Keep each event in the run folder, and time spent away from the job out of the budget."""
         try:
             for event in events:
-                if not isinstance(event, Beat) and self._networks.rank == 0:
-                    record = {"time": datetime.now(UTC).isoformat(timespec="milliseconds")}
-                    log.write(json.dumps(record | event_record(event)) + "\n")
-                    log.flush()
+                self._log(event, log)
                 left = time.perf_counter()
                 yield event
                 self._budget.away(time.perf_counter() - left)
@@ -174,7 +169,13 @@ class _Training:
         finally:
             events.close()
             if self._budget.done > max(self._saved_step, 0):
-                self._save()
+                self._log(self._save(), log)
+
+    def _log(self, event: Event, log: TextIO) -> None:
+        if not isinstance(event, Beat) and self._networks.rank == 0:
+            record = {"time": datetime.now(UTC).isoformat(timespec="milliseconds")}
+            log.write(json.dumps(record | event_record(event)) + "\n")
+            log.flush()
 
     def _events(self, sampler: CropSampler, device: str) -> Generator[Event]:
         settings, budget, networks = self._settings, self._budget, self._networks
@@ -192,9 +193,9 @@ class _Training:
                 "run": str(self._out),
             },
         )
-        audits = Audits(settings, networks, self._volume, self._region, self._intensity)
-        last_preview = last_saved = time.perf_counter()
-        pause = settings.preview_seconds
+        audits = Audits(settings, networks, self._volume, self._region, self._intensity, budget)
+        live = LiveMaps(settings, networks, self._pretext, self._volume, self._intensity, self._watch, budget)
+        last_saved = time.perf_counter()
         while budget.fraction < 1:
             yield from self._pretext.prepare(budget.fraction)
             rate = learning_rate(settings.optimiser, self._pretext.progress(budget.fraction))
@@ -203,14 +204,11 @@ class _Training:
             terms = yield from self._step(batch, rate)
             budget.step_done()
             yield self._report(terms, rate)
-            now = time.perf_counter()
-            if now - last_saved >= settings.checkpoint_seconds:
+            if time.perf_counter() - last_saved >= settings.checkpoint_seconds:
                 yield from self._settled_save()
                 last_saved = time.perf_counter()
-            if self._watch is not None and now - last_preview >= pause:
-                yield from self._look()
-                last_preview = time.perf_counter()
-                pause = max(settings.preview_seconds, (last_preview - now) / _PREVIEW_SHARE)
+            if live.due:
+                yield from live.look()
             if audits.due:
                 yield from audits.look(budget.done)
         if budget.done != self._saved_step:
@@ -223,38 +221,41 @@ class _Training:
         )
 
     def _step(self, batch: CropBatch, rate: float) -> Generator[Event, None, dict[str, Tensor]]:
-        """Do one optimiser step, in parts where memory is short."""
+        """Do one optimiser step; where memory is short in parts, or with fewer crops."""
         count = len(batch.windows)
         while True:
             try:
                 return (yield from self._attempt(batch, rate))
             except torch.OutOfMemoryError as error:
-                if not self._pretext.divisible:
+                # Crops that are compared with each other must be two at least.
+                least = 1 if self._pretext.divisible else 2
+                if -(-count // self._splits) <= least:
                     raise DeviceMemoryError(
-                        f"{count} crops of {self._settings.sampler.crop} px do not fit into the memory of "
-                        f"{self._networks.device.description}, and {self._settings.objective.kind} compares "
-                        "all crops of a batch, so that it cannot be divided; choose a smaller batch, smaller "
-                        "crops or a smaller network."
-                    ) from error
-                if self._splits >= count:
-                    raise DeviceMemoryError(
-                        f"Not even one crop of {self._settings.sampler.crop} px fits into the memory of "
+                        f"Not even {'one crop' if least == 1 else 'two crops'} of "
+                        f"{self._settings.sampler.crop} px fit into the memory of "
                         f"{self._networks.device.description}; choose smaller crops or a smaller network."
                     ) from error
             # Outside the handler: its traceback would keep the tensors alive.
-            self._splits = min(count, 2 * self._splits)
+            self._splits = min(-(-count // least), 2 * self._splits)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-            yield Noted(
-                f"The device ran out of memory; going on with {-(-count // self._splits)} crops at a time "
-                "(the result is the same, a step takes longer)."
-            )
+            size = -(-count // self._splits)
+            if self._pretext.divisible:
+                what = f"{size} crops at a time (the result is the same, a step takes longer)"
+            else:
+                what = (
+                    f"batches of {size} crops in place of {count} (fewer are compared with each other; "
+                    "smaller crops or a smaller network would keep the batch)"
+                )
+            yield Noted(f"The device ran out of memory; going on with {what}.", lasting=True)
 
     def _attempt(self, batch: CropBatch, rate: float) -> Generator[Event, None, dict[str, Tensor]]:
         networks, step = self._networks, self._budget.done
         count = len(batch.windows)
         size = -(-count // self._splits)
         parts = [slice(start, min(count, start + size)) for start in range(0, count, size)]
+        if not self._pretext.divisible:
+            parts, count = parts[:1], size
         networks.begin_step(rate)
         sums: dict[str, Tensor] = {}
         for part in parts:
@@ -288,22 +289,18 @@ class _Training:
             learning_rate=rate,
         )
 
-    def _look(self) -> Generator[Event]:
-        view = self._watch.view() if self._watch is not None else None
-        if view is not None:
-            yield from self._pretext.settle(self._budget.done, quick=True)
-            yield from self._preview(view.box)
-
-    def _preview(self, box: Box) -> Generator[Event]:
-        networks = self._networks
-        yield from preview(
-            networks.averaged_encoder, networks.device, self._volume, self._intensity, box, self._budget.done
-        )
-
     def _picture(self) -> Generator[Event]:
         """Write the class map of the region's middle slice into the run folder."""
         z = (self._region.start[0] + self._region.stop[0]) // 2
-        for event in self._preview(self._region.plane(z)):
+        networks, plane = self._networks, self._region.plane(z)
+        for event in preview(
+            networks.averaged_encoder,
+            networks.device,
+            self._volume,
+            self._intensity,
+            plane,
+            self._budget.done,
+        ):
             if isinstance(event, Preview):
                 path = self._out / "previews" / f"step-{self._budget.done}-z-{z}.png"
                 save_picture(path, event.classes)
@@ -316,59 +313,20 @@ class _Training:
         yield self._save()
 
     def _save(self) -> Saved:
-        networks, step = self._networks, self._budget.done
+        networks, step, seconds = self._networks, self._budget.done, self._budget.seconds
         path = self._run.checkpoints / f"step-{step}"
         if networks.rank == 0 and step != self._saved_step:
             values, weights = self._pretext.state()
             state: dict[str, Any] = {
                 "step": step,
-                "seconds": self._budget.seconds,
+                "seconds": seconds,
                 "splits": self._splits,
                 "networks": networks.state(),
                 "pretext": values,
             }
             path = save_checkpoint(self._run.checkpoints, step, networks.weights() | weights, state)
         self._saved_step = step
-        return Saved(path, step)
-
-    def _folder(self, intensity: Intensity) -> tuple[RunFolder, Path | None]:
-        """Make the run folder, or open it and its newest checkpoint."""
-        settings, volume = self._written, self._volume
-        if not self._resume:
-            facts = {
-                "software": f"napari-dense-ssl {version('napari-dense-ssl')}, torch {torch.__version__}",
-                "volume": {
-                    "source": volume.source,
-                    "dataset": volume.dataset,
-                    "format": volume.format,
-                    "shape": list(volume.shape),
-                    "dtype": str(volume.dtype),
-                    "voxel_size": list(volume.voxel_size),
-                    "intensity": intensity.as_dict(),
-                },
-                "encoder": {
-                    "slices": self._settings.encoder.slices,
-                    "slice_step": self._settings.encoder.slice_step,
-                },
-            }
-            return RunFolder.create(self._out, settings.to_yaml(), facts), None
-        run = RunFolder.open(self._out)
-        free = {"minutes", "steps", "device", "precision", "devices", "nodes", "threads"}
-        free |= {"preview_seconds", "checkpoint_seconds", "audit_seconds"}
-        changed = [k for k, v in settings.to_yaml().items() if k not in free and run.settings.get(k) != v]
-        if changed:
-            raise SettingsError(
-                f"The settings {', '.join(changed)} differ from those of the run {self._out}; go on with its "
-                "own settings, or train a new run."
-            )
-        trained_on = run.facts.get("volume", {})
-        if list(volume.shape) != trained_on.get("shape"):
-            raise RunError(
-                f"The run {self._out} was trained on a volume of shape {trained_on.get('shape')}, this one "
-                f"has {list(volume.shape)}; go on with {trained_on.get('source')}, or train a new run."
-            )
-        # A run that was stopped before its first checkpoint begins anew, from the same seed.
-        return run, latest_checkpoint(run.checkpoints)
+        return Saved(path, step, round(seconds, 2))
 
     def _sampler_for(self, seed: int) -> CropSampler:
         return CropSampler(

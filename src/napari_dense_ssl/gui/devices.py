@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox
 
 from napari_dense_ssl.core.events import Event, Finished
@@ -25,6 +26,12 @@ class DeviceField(QComboBox):
     def kind(self) -> str:
         """Return the chosen device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``."""
         return str(self.currentData())
+
+    def choose(self, kind: str) -> None:
+        """Choose a device, whether it was found here or not: the training says where it is not."""
+        if self.findData(kind) < 0:
+            self.addItem(kind, kind)
+        self.setCurrentIndex(self.findData(kind))
 
     def showPopup(self) -> None:  # noqa: N802 - Qt's name
         """Open the list, and ask for the devices anew: free memory changes."""
@@ -54,5 +61,7 @@ class DeviceField(QComboBox):
         while self.count() > 1:
             self.removeItem(1)
         for kind, description, free in self._found:
-            self.addItem(f"{kind}: {description}, {size_text(free)} free", kind)
-        self.setCurrentIndex(max(0, self.findData(chosen)))
+            text = f"{kind}: {description}, {size_text(free)} free"
+            self.addItem(text, kind)
+            self.setItemData(self.count() - 1, text, Qt.ItemDataRole.ToolTipRole)
+        self.choose(chosen)

@@ -311,7 +311,7 @@ class LayerField(QComboBox):
     def refresh(self, event: Any = None) -> None:
         """Offer the layers that there are now, the topmost first."""
         before = self.currentData()
-        layers = [layer for layer in reversed(list(self.viewer.layers)) if self.accepts(layer)]
+        layers = self.layers()
         self.blockSignals(True)
         self.clear()
         for layer in layers:
@@ -321,6 +321,10 @@ class LayerField(QComboBox):
         self.blockSignals(False)
         if self.currentData() != before:
             self.layer_changed.emit()
+
+    def layers(self) -> list[Any]:
+        """Return the layers that are offered, the topmost first."""
+        return [layer for layer in reversed(list(self.viewer.layers)) if self.accepts(layer)]
 
     def choose(self, layer: Layer) -> None:
         """Choose a layer."""

@@ -240,6 +240,11 @@ class SettingsForm(QWidget):
                 editor = self._put_inside(name, type(value), inside)
             editor.set_values(value)
 
+    def let_change(self, names: frozenset[str] | None) -> None:
+        """Let only fields of these names be changed, and look at the others; None lets all be changed."""
+        for name, editor in self.editors.items():
+            editor.setEnabled(names is None or name in names)
+
     def _put_inside(self, name: str, model: type[BaseModel], layout: Any) -> SettingsForm:
         """Put the form of a nested model into its group."""
         inner = SettingsForm(model)

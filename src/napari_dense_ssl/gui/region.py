@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Shapes
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from napari_dense_ssl.core.errors import RegionError
 from napari_dense_ssl.core.geometry import Box
@@ -24,10 +25,13 @@ class RegionField(QWidget):
     Parameters
     ----------
     viewer : napari.Viewer
+    image : callable, optional
+        Returns the image layer that the region is of, or None; with it a button offers to draw a box.
     """
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: Viewer, image: Callable[[], Any] | None = None) -> None:
         super().__init__()
+        self.viewer, self._image = viewer, image
         self.depth = 1
         self.choice = shrinkable(QComboBox())
         self.choice.addItems(["Whole volume", "Range of slices", "Box from shapes"])
@@ -39,8 +43,21 @@ class RegionField(QWidget):
         for box, tip in ((self.first, "First slice"), (self.last, "Last slice, included")):
             box.setToolTip(f"{tip}, counted from 0")
             box.setAccessibleName(tip)
+            box.setStyleSheet("min-width: 40px")  # napari's style asks for more than two have room for
         self.shapes = LayerField(viewer, lambda layer: isinstance(layer, Shapes))
+        self.shapes.setStyleSheet("min-width: 60px")
+        self.shapes.setAccessibleName("Shapes layer")
         self.shapes.setToolTip("Shapes layer whose shapes' box is taken")
+        self.draw_button = QPushButton("Draw a box")
+        self.draw_button.setToolTip(
+            "Take the rectangle tool and drag over the image (makes a Shapes layer where there is none)"
+        )
+        self.draw_button.clicked.connect(self.draw)
+        drawn = QHBoxLayout()
+        drawn.setContentsMargins(0, 0, 0, 0)
+        drawn.setSpacing(4)
+        drawn.addWidget(self.shapes, 1)
+        drawn.addWidget(self.draw_button)
         self.slices = QWidget()
         row = QHBoxLayout(self.slices)
         row.setContentsMargins(0, 0, 0, 0)
@@ -52,8 +69,9 @@ class RegionField(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for widget in (self.choice, self.shapes, self.slices):
-            layout.addWidget(widget)
+        layout.addWidget(self.choice)
+        layout.addLayout(drawn)
+        layout.addWidget(self.slices)
         self.choice.currentIndexChanged.connect(self._show)
         self._show()
 
@@ -61,6 +79,7 @@ class RegionField(QWidget):
         index = self.choice.currentIndex()
         self.slices.setVisible(index != WHOLE)
         self.shapes.setVisible(index == SHAPE)
+        self.draw_button.setVisible(index == SHAPE and self._image is not None)
 
     def set_depth(self, depth: int) -> None:
         """Offer the slices of a volume with that many."""
@@ -71,6 +90,28 @@ class RegionField(QWidget):
             box.setRange(0, depth - 1)
         self.first.setValue(0)
         self.last.setValue(depth - 1)
+
+    def draw(self) -> None:
+        """Let the user draw a rectangle over the image: in the chosen Shapes layer, or in a new one."""
+        image = self._image() if self._image is not None else None
+        if image is None:
+            return
+        shapes = self.shapes.layer()
+        if shapes is None:
+            shapes = self.viewer.add_shapes(
+                ndim=2,  # seen in all slices
+                name=f"{image.name} region",
+                scale=tuple(image.scale)[-2:],
+                translate=tuple(image.translate)[-2:],
+                units=tuple(image.units)[-2:],
+                axis_labels=tuple(image.axis_labels)[-2:],
+                edge_color="yellow",
+                face_color="transparent",
+                edge_width=3,
+            )
+            self.shapes.choose(shapes)
+        self.viewer.layers.selection = {shapes}
+        shapes.mode = "add_rectangle"
 
     def box(self, layer: Any) -> Box | None:
         """Return the region in voxels of an image layer; None for the whole volume.
@@ -111,8 +152,8 @@ class RegionField(QWidget):
         shapes = self.shapes.layer()
         if shapes is None or len(shapes.data) == 0:
             raise RegionError(
-                "Nothing is drawn that could be a region; add a Shapes layer, draw a rectangle over the "
-                "image, and choose that layer."
+                "Nothing is drawn that could be a region; press Draw a box (or add a Shapes layer and "
+                "choose it) and drag a rectangle over the image."
             )
         points = []
         for shape in shapes.data:

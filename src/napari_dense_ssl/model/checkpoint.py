@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 import shutil
 from collections.abc import Mapping
@@ -21,8 +20,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from napari_dense_ssl.core.errors import OutputError, RunError
+from napari_dense_ssl.model.checkpoint_folder import CHECKSUMS, step_of, sync, write_text_whole
 
-WEIGHTS, STATE, CHECKSUMS = "weights.safetensors", "state", "checksums.json"
+WEIGHTS, STATE = "weights.safetensors", "state"
 
 
 def save_checkpoint(
@@ -59,11 +59,11 @@ def save_checkpoint(
         sums = {name: _digest(aside / name) for name in (WEIGHTS, STATE)}
         (aside / CHECKSUMS).write_text(json.dumps(sums, indent=1))
         for name in (WEIGHTS, STATE, CHECKSUMS):
-            _sync(aside / name)
+            sync(aside / name)
         if final.exists():
             shutil.rmtree(final)
         aside.replace(final)
-        _sync(folder)
+        sync(folder)
         write_text_whole(folder / "latest", final.name + "\n")
     except (OSError, SafetensorError, RuntimeError) as error:
         shutil.rmtree(aside, ignore_errors=True)
@@ -71,7 +71,7 @@ def save_checkpoint(
             f"The checkpoint {final} cannot be written ({error}); the one before it is whole. "
             "Make room or choose another folder, then go on with --resume."
         ) from error
-    for old in sorted(folder.glob("step-*"), key=_step)[:-keep]:
+    for old in sorted(folder.glob("step-*"), key=step_of)[:-keep]:
         if old != final:
             shutil.rmtree(old, ignore_errors=True)
     return final
@@ -98,33 +98,6 @@ def load_state(checkpoint: Path) -> dict[str, Any]:
     return state
 
 
-def latest_checkpoint(folder: Path) -> Path | None:
-    """Return the newest whole checkpoint of a ``checkpoints`` folder, or None where there is none."""
-    named = folder / "latest"
-    if named.is_file():
-        path = folder / named.read_text().strip()
-        if path.parent == folder and (path / CHECKSUMS).is_file():
-            return path
-    whole = [path for path in folder.glob("step-*") if (path / CHECKSUMS).is_file()]
-    return max(whole, key=_step, default=None)
-
-
-def write_text_whole(path: Path, text: str) -> None:
-    """Replace a small text file in one step, so that readers see the old or the new one."""
-    aside = path.with_name(f".{path.name}.tmp")
-    with aside.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-    _sync(path.parent)
-
-
-def _step(path: Path) -> int:
-    number = path.name.removeprefix("step-")
-    return int(number) if number.isdigit() else -1
-
-
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -145,15 +118,3 @@ def _damaged(checkpoint: Path, name: str, why: str) -> str:
         f"The file {name} of the checkpoint {checkpoint} is missing or damaged ({why}); "
         "delete that checkpoint folder to fall back to an older one, or train again."
     )
-
-
-def _sync(path: Path) -> None:
-    """Flush a file, or a folder's list of names, to the disk."""
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except PermissionError:  # Windows opens no folders; its renames are ordered by the journal
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -7,17 +7,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 import yaml
 from pydantic import ValidationError
 
 from napari_dense_ssl.core.errors import OutputError, RunError
 from napari_dense_ssl.core.geometry import VoxelSize
-from napari_dense_ssl.model.checkpoint import latest_checkpoint, load_weights, write_text_whole
-from napari_dense_ssl.model.encoder import DenseEncoder
+from napari_dense_ssl.model.checkpoint_folder import latest_checkpoint, write_text_whole
 from napari_dense_ssl.model.settings import EncoderSettings
+
+if TYPE_CHECKING:
+    import torch
+
+    from napari_dense_ssl.model.encoder import DenseEncoder
 
 FORMAT = 1
 """Version of the folder's layout; raised when older programs could not read it."""
@@ -157,6 +160,12 @@ class RunFolder:
         RunError
             If the checkpoint is missing, damaged, or does not fit its settings.
         """
+        import torch
+
+        # Here, so that docks can read the records of a run without importing torch.
+        from napari_dense_ssl.model.checkpoint import load_weights
+        from napari_dense_ssl.model.encoder import DenseEncoder
+
         checkpoint = self.latest()
         prefix = "average."
         weights = {
