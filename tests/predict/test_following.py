@@ -6,7 +6,6 @@ import pytest
 from napari_dense_ssl.core.events import Beat, Event, Noted, Preview, Started, Step
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.core.watch import View, Watch
-from napari_dense_ssl.model.device import Device
 from napari_dense_ssl.predict import MapCache, Predictor, PredictSettings, follow
 from napari_dense_ssl.volume import Volume
 
@@ -56,7 +55,7 @@ def test_what_is_in_view_comes_first_from_the_middle_outwards_and_the_classes_be
     assert {preview.z for preview in previews} == {2}
     kinds = [preview.error is not None for preview in previews]
     assert kinds == sorted(kinds), "no error before all classes are there"
-    assert kinds.count(False) == kinds.count(True) > 3
+    assert kinds.count(True) >= kinds.count(False) > 3
     distances = [np.linalg.norm(middle(p.box) - 96) for p in previews if p.error is None]
     assert distances == sorted(distances)
     fractions = [event.fraction for event in seen if isinstance(event, Step)]
@@ -64,7 +63,7 @@ def test_what_is_in_view_comes_first_from_the_middle_outwards_and_the_classes_be
     assert cache.missing(view.box, "error") is None
 
     ahead = [event for event in until_idle(events) if isinstance(event, Preview)]
-    assert [z for z in dict.fromkeys(preview.z for preview in ahead)] == [3, 4]
+    assert list(dict.fromkeys(preview.z for preview in ahead)) == [3, 4]
     assert cache.missing(view.box.plane(3), "error") is None, "the next slice whole"
     assert cache.missing(view.box.plane(4), "classes") is None
     assert cache.missing(view.box.plane(4), "error") is not None
@@ -83,7 +82,7 @@ def test_what_is_there_is_not_computed_again(predictor, pointwise, big):
     watch.look(View(Box((1, 0, 0), (2, 100, 110))))
     computed = [event.box for event in until_done(events) if isinstance(event, Preview)]
     assert computed
-    assert all(box.start[2] == 100 for box in computed), "only the new margin"
+    assert all(box.start[2] >= 100 for box in computed), "only the new margin"
     events.close()
 
 
@@ -91,9 +90,13 @@ def test_the_maps_are_those_of_the_whole_volume(predictor, big):
     cache = MapCache(big.shape, 10**9)
     box = Box((0, 0, 0), (1, 192, 192))
     until_done(follow(big, predictor, Watch(View(box)), cache))
-    (whole,) = [p for p in Predictor(predictor.encoder, predictor.device, PredictSettings(
-        tile=256, symmetries=2, shifts=((1, 3),))).plane(big, 0, box, ("classes", "error"))
-        if not isinstance(p, Beat | Noted)]
+    (whole,) = [
+        p
+        for p in Predictor(
+            predictor.encoder, predictor.device, PredictSettings(tile=256, symmetries=2, shifts=((1, 3),))
+        ).plane(big, 0, box, ("classes", "error"))
+        if not isinstance(p, Beat | Noted)
+    ]
     axes = np.arange(1), np.arange(192), np.arange(192)
     np.testing.assert_array_equal(cache.read("classes", *axes)[0], whole.classes)
     np.testing.assert_allclose(cache.read("error", *axes)[0], whole.error, atol=1e-3)
@@ -116,8 +119,7 @@ def test_a_slice_that_is_left_is_given_up_after_the_pass_under_way(predictor, po
     events.close()
 
 
-def test_windows_are_smaller_while_somebody_looks(pointwise):
-    cpu = Device("cpu", "32-true") if not hasattr(Device, "torch_device") else None
-    del cpu
-    predictor = Predictor.__new__(Predictor)
-    predictor.encoder, predictor.run = pointwise, None
+def test_windows_are_smaller_while_somebody_looks(pointwise, cpu):
+    assert Predictor(pointwise, cpu).for_viewing().layout(("classes",)).tile == 400
+    chosen = Predictor(pointwise, cpu, PredictSettings(tile=96))
+    assert chosen.for_viewing() is chosen

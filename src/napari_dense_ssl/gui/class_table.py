@@ -117,8 +117,8 @@ class ClassRows(QAbstractTableModel):
                 f"Mean grey value of the image, in its own units, {of}",
                 f"Mean equivariance error, 0 (trust) to 1, {of}",
             )[section]
-        if role == Qt.ItemDataRole.TextAlignmentRole and section != NAME:
-            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        if role == Qt.ItemDataRole.TextAlignmentRole:  # the arrow of the sorted column stands at the right
+            return Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         return None
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -193,6 +193,7 @@ class ClassTable(QWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         header.setHighlightSections(False)
+        header.setMinimumSectionSize(64)
         self.isolate_button = QPushButton("Isolate")
         self.hide_button = QPushButton("Hide")
         self.all_button = QPushButton("Show all")

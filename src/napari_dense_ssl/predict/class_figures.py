@@ -113,9 +113,12 @@ class ClassFigures:
         return float(below / total) if total > 0.5 else float("nan")
 
 
+_THRESHOLDS = (np.arange(ERROR_STEPS + 1) / ERROR_STEPS).astype(np.float32)
+
+
 def _step_of(error: NDArray[np.float64]) -> NDArray[np.intp]:
-    # 0.29 * 100 is 28.999999999999996: rounded before it is raised.
-    return np.clip(np.ceil(np.round(error * ERROR_STEPS, 9)), 0, ERROR_STEPS).astype(np.intp)
+    """Return the least n whose threshold n / 100 an error does not exceed; in float32, as maps compare."""
+    return np.minimum(np.searchsorted(_THRESHOLDS, error.astype(np.float32)), ERROR_STEPS)
 
 
 def _mean(total: NDArray[np.float64], count: NDArray[np.float64]) -> NDArray[np.float64]:
