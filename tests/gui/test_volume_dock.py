@@ -9,7 +9,6 @@ import tifffile
 from qtpy.QtCore import Qt
 
 from napari_dense_ssl.gui.remember import recent
-from napari_dense_ssl.gui.volume_dock import size_on_disk
 
 
 @pytest.fixture
@@ -100,13 +99,3 @@ def test_browsing(dock, tmp_path, monkeypatch):
     dock.path.browse_folder()
     assert dock.path.path() == str(tmp_path)
     assert dock.path.button.menu().actions()[0].text().startswith("File")
-
-
-def test_size_on_disk(tmp_path):
-    (tmp_path / "a").write_bytes(b"123")
-    (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "c").write_bytes(b"4567")
-    assert size_on_disk(str(tmp_path)) == 7
-    assert size_on_disk(str(tmp_path / "a")) == 3
-    assert size_on_disk(str(tmp_path), limit=1) is None
-    assert size_on_disk("sample:em") is None

@@ -27,6 +27,23 @@ class DatasetChoiceError(VolumeError):
         self.datasets = datasets
 
 
+class PlaneChoiceError(VolumeError):
+    """A volume has several channels or time points and none was named.
+
+    Attributes
+    ----------
+    axis : {"channel", "timepoint"}
+        What there are several of: the keyword of ``open_volume`` that names one.
+    count : int
+        How many there are; they are counted from 0.
+    """
+
+    def __init__(self, message: str, axis: str, count: int) -> None:
+        super().__init__(message)
+        self.axis = axis
+        self.count = count
+
+
 class RegionError(DenseSSLError):
     """A region is malformed, empty, outside the volume, or smaller than what has to fit into it."""
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QSize, Qt
-from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtWidgets import QAbstractButton, QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_dense_ssl.core.events import Event
 from napari_dense_ssl.gui.fields import LayerField, paragraph
@@ -113,6 +114,32 @@ class Dock(QWidget):
 
     def update_buttons(self) -> None:
         """Enable what can be done now; docks add their own."""
+
+    # -- the keyboard ----------------------------------------------------------------------------------
+
+    def shortcut(self, keys: str, act: QAbstractButton | Callable[[], Any], says: str) -> QShortcut:
+        """Let keys do something while the keyboard is in this dock, and only then.
+
+        Parameters
+        ----------
+        keys : str
+            In Qt's words, such as ``"Ctrl+Return"``; none that napari's menus use (``Alt`` and the letter
+            underlined in one included), since two shortcuts on the same keys silence each other.
+        act : button or callable
+            A button is clicked if it is enabled, and its tooltip names the keys from then on.
+        says : str
+            What the keys do, in a word or two.
+        """
+        shortcut = QShortcut(QKeySequence(keys), self)
+        shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        shortcut.setWhatsThis(says)
+        if isinstance(act, QAbstractButton):
+            shortcut.activated.connect(act.click)
+            named = shortcut.key().toString(QKeySequence.SequenceFormat.NativeText)
+            act.setToolTip(f"{act.toolTip() or says} ({named})")
+        else:
+            shortcut.activated.connect(act)
+        return shortcut
 
     # -- the end ---------------------------------------------------------------------------------------
 

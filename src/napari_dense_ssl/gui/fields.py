@@ -1,18 +1,18 @@
-"""Fields that several docks use: a path, a layer, progress with time left, three numbers."""
+"""Fields that several docks use: a path, a layer, progress with time left, numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari.layers import Image
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QValidator
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import (
-    QAbstractSpinBox,
     QComboBox,
-    QDoubleSpinBox,
+    QCompleter,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
@@ -24,8 +24,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_dense_ssl.core.events import Step
+from napari_dense_ssl.core.events import Event, Finished, Step
+from napari_dense_ssl.gui.job import Job
 from napari_dense_ssl.gui.layers import KEY
+from napari_dense_ssl.gui.numbers import NumberBox as NumberBox
+from napari_dense_ssl.gui.numbers import TripleField as TripleField
 from napari_dense_ssl.gui.remember import recent
 
 if TYPE_CHECKING:
@@ -52,9 +55,30 @@ def form() -> QFormLayout:
     return layout
 
 
+class Paragraph(QLabel):
+    """A label for sentences: wrapped, inside of long paths too, which Qt would cut off."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__()
+        self.setText(text)
+
+    def setText(self, text: str) -> None:  # noqa: N802 - Qt's name
+        """Show a text; long words may be broken behind any character that is no letter or digit."""
+        self._plain = text
+        super().setText(_LONG_WORD.sub(lambda word: _BREAK.sub("\\g<0>\u200b", word.group()), text))
+
+    def text(self) -> str:
+        """Return the text as it was given."""
+        return self._plain
+
+
+_LONG_WORD = re.compile(r"\S{25,}")
+_BREAK = re.compile(r"[^\w<>&;]|_|\w{24}")
+
+
 def paragraph(text: str = "") -> QLabel:
     """Return a label for sentences: wrapped, selectable, no wider than the dock."""
-    label = QLabel(text)
+    label = Paragraph(text)
     label.setWordWrap(True)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
@@ -80,8 +104,26 @@ def size_text(count: float) -> str:
     raise AssertionError("unreachable")
 
 
+class RecentBox(QComboBox):
+    """A field to type into, with recent entries; says when its list is opened."""
+
+    opened = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        shrinkable(self)
+        self.setEditable(True)
+        self.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.completer().setCompletionMode(QCompleter.CompletionMode.PopupCompletion)
+
+    def showPopup(self) -> None:  # noqa: N802 - Qt's name
+        """Open the list."""
+        super().showPopup()
+        self.opened.emit()
+
+
 class PathField(QWidget):
-    """A path to type, to choose from recent ones, or to browse for.
+    """A path to type, to choose from recent ones, to browse for, or to drop.
 
     Parameters
     ----------
@@ -89,18 +131,30 @@ class PathField(QWidget):
         Under which name paths are remembered.
     browse : {"volume", "folder"}
         What the button offers: a file or a folder, or folders only.
+
+    Attributes
+    ----------
+    changed : Signal(str)
+        At each change of the text.
+    chosen : Signal(str)
+        When a path is complete: after Return, browsing, dropping, or from the recent ones.
     """
 
     changed = Signal(str)
+    chosen = Signal(str)
 
     def __init__(self, kind: str, browse: Literal["volume", "folder"], hint: str) -> None:
         super().__init__()
         self.kind = kind
-        self.box = shrinkable(QComboBox())
-        self.box.setEditable(True)
-        self.box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        self.box.lineEdit().setPlaceholderText(hint)
-        self.box.lineEdit().setClearButtonEnabled(True)
+        self.box = RecentBox()
+        line = self.box.lineEdit()
+        line.setPlaceholderText(hint)
+        line.setClearButtonEnabled(True)
+        for widget in (line, self.box):  # else they take a dropped file as text
+            widget.setAcceptDrops(False)
+        self.setAcceptDrops(True)
+        self.setFocusProxy(self.box)
+        self._looking: Job | None = None
         self.button = QToolButton()
         self.button.setText("Browse")
         self.button.setToolTip("Look for it on disk")
@@ -121,36 +175,81 @@ class PathField(QWidget):
         self.refresh()
         self.set_path("")
         self.box.editTextChanged.connect(self._tell)
+        self.box.activated.connect(lambda _: self.chosen.emit(self.path()))
+        line.returnPressed.connect(lambda: self.chosen.emit(self.path()))
+        self.box.opened.connect(self.mark_missing)
 
     def path(self) -> str:
-        """Return what the field says, without blanks around it."""
-        return str(self.box.currentText()).strip()
+        """Return what the field says, without blanks and quotes around it."""
+        return str(self.box.currentText()).strip().strip("\"'")
 
     def set_path(self, path: str) -> None:
         """Put a path into the field."""
         self.box.setEditText(path)
         self.box.setToolTip(path)
 
+    def choose(self, path: str) -> None:
+        """Put a whole path into the field, and say so."""
+        self.set_path(path)
+        self.chosen.emit(path)
+
     def refresh(self) -> None:
         """Take over the recent paths."""
         now = self.path()
         self.box.blockSignals(True)
         self.box.clear()
-        self.box.addItems(recent(self.kind))
+        for path in recent(self.kind):
+            self.box.addItem(path)
+            self.box.setItemData(self.box.count() - 1, path, Qt.ItemDataRole.ToolTipRole)
         self.box.blockSignals(False)
         self.box.setEditText(now)
+
+    def mark_missing(self) -> None:
+        """Grey out the recent paths that are not there now; looked up in a worker, for disks may be slow."""
+        if self._looking is not None and self._looking.running:
+            return
+        paths = [self.box.itemText(i) for i in range(self.box.count())]
+        missing: list[str] = []
+
+        def start() -> Iterator[Event]:
+            missing.extend(path for path in paths if is_missing(path))
+            yield Finished(None)
+
+        self._missing = missing
+        self._looking = Job("Looking for recent paths", start)
+        self._looking.ended.connect(self._show_missing)
+        self._looking.start()
+
+    def _show_missing(self, _: object) -> None:
+        for i in range(self.box.count()):
+            path = self.box.itemText(i)
+            gone = path in self._missing
+            self.box.model().item(i).setEnabled(not gone)
+            tip = f"Not there now: {path}" if gone else path
+            self.box.setItemData(i, tip, Qt.ItemDataRole.ToolTipRole)
 
     def browse_file(self) -> None:
         """Ask for a file."""
         path, _ = QFileDialog.getOpenFileName(self, "Choose a volume", self._start())
         if path:
-            self.set_path(path)
+            self.choose(path)
 
     def browse_folder(self) -> None:
         """Ask for a folder."""
         path = QFileDialog.getExistingDirectory(self, "Choose a folder", self._start())
         if path:
-            self.set_path(path)
+            self.choose(path)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
+        """Welcome one file, folder or location."""
+        if len(event.mimeData().urls()) == 1:
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 - Qt's name
+        """Take over its path."""
+        (url,) = event.mimeData().urls()
+        event.acceptProposedAction()
+        self.choose(str(Path(url.toLocalFile())) if url.isLocalFile() else url.toString())
 
     def _start(self) -> str:
         path = Path(self.path()) if self.path() else Path.home()
@@ -159,6 +258,11 @@ class PathField(QWidget):
     def _tell(self, text: str) -> None:
         self.box.setToolTip(text)
         self.changed.emit(text)
+
+
+def is_missing(path: str) -> bool:
+    """Whether a path on this machine leads nowhere; samples and remote locations are not looked for."""
+    return "://" not in path and not path.startswith("sample:") and not Path(path).expanduser().exists()
 
 
 def is_source(layer: Layer) -> bool:
@@ -222,72 +326,6 @@ class LayerField(QComboBox):
 def find_layer(viewer: Viewer, identity: str | None) -> Any:
     """Return the layer of that unique id, or None where it was deleted."""
     return next((layer for layer in viewer.layers if str(layer.unique_id) == identity), None)
-
-
-class NumberBox(QDoubleSpinBox):
-    """Any real number, shown as short as it can be written: ``0.0003``, ``2e-06``."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setDecimals(12)
-        self.setRange(-1e300, 1e300)
-        self.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
-
-    def textFromValue(self, value: float) -> str:  # noqa: N802 - Qt's name
-        """Return the number as text."""
-        return f"{value:.9g}"
-
-    def valueFromText(self, text: str) -> float:  # noqa: N802 - Qt's name
-        """Return the number that was typed; the one before where it is none."""
-        try:
-            return float(text.removesuffix(self.suffix()).strip())
-        except ValueError:
-            return float(self.value())
-
-    def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
-        """Let scientific notation through while it is typed."""
-        try:
-            number = float(text.removesuffix(self.suffix()).strip())
-        except ValueError:
-            return QValidator.State.Intermediate, text, position
-        inside = self.minimum() <= number <= self.maximum()
-        return (QValidator.State.Acceptable if inside else QValidator.State.Intermediate), text, position
-
-
-class TripleField(QWidget):
-    """Three lengths, Z Y X, in nm."""
-
-    changed = Signal()
-
-    def __init__(self, tip: str) -> None:
-        super().__init__()
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        self.boxes = []
-        for axis in "ZYX":
-            box = NumberBox()
-            box.setRange(1e-4, 1e7)
-            box.setValue(1.0)
-            box.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-            box.setToolTip(f"{axis}: {tip}")
-            box.setAccessibleName(f"{axis}, nm")
-            box.setStyleSheet("min-width: 44px")  # napari's style asks for 90, too much for three
-            box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-            box.valueChanged.connect(self.changed)
-            layout.addWidget(box)
-            self.boxes.append(box)
-        layout.addWidget(QLabel("nm"))
-
-    def values(self) -> tuple[float, float, float]:
-        """Return the three, nm."""
-        z, y, x = (float(box.value()) for box in self.boxes)
-        return z, y, x
-
-    def set_values(self, values: tuple[float, float, float]) -> None:
-        """Show three, nm."""
-        for box, value in zip(self.boxes, values, strict=True):
-            box.setValue(value)
 
 
 class ProgressRow(QProgressBar):

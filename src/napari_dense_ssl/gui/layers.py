@@ -70,10 +70,10 @@ def spatial(volume: Volume) -> dict[str, Any]:
 
 
 def looks_like_labels(volume: Volume) -> bool:
-    """Whether a volume holds labels: wide integers, or its path or dataset says so."""
+    """Whether a volume holds labels: wide integers, or the file, its path or its dataset says so."""
     words = f"{Path(volume.source.split('?')[0]).name}/{volume.dataset or ''}".lower()
     named = any(word in words for word in ("label", "segmentation", "neurons", "-gt.", "_gt."))
-    return volume.dtype.kind in "ui" and (named or volume.dtype.itemsize > 2)
+    return volume.dtype.kind in "ui" and (volume.labels or named or volume.dtype.itemsize > 2)
 
 
 def layer_data(volume: Volume) -> tuple[Any, dict[str, Any], str]:

@@ -29,16 +29,42 @@ def get_reader(path: Path_) -> Callable[[Path_], list[LayerData]] | None:
 def read(path: Path_) -> list[LayerData]:
     """Open a path as one layer, or one for each volume of a container that holds several.
 
+    The label images of an OME-Zarr image come with it. Of a container's datasets those that are no volumes
+    (a table, an embedding) are left out, and a warning says so.
+
     Raises
     ------
     VolumeError
-        If it cannot be opened; napari shows the message.
+        If nothing can be opened; napari shows the message.
     """
     from napari_dense_ssl.core.errors import DatasetChoiceError
-    from napari_dense_ssl.volume import open_volume
+    from napari_dense_ssl.volume import list_labels, open_volume
 
     source = str(path)
     try:
-        return [layer_data(open_volume(source))]
+        volume = open_volume(source)
     except DatasetChoiceError as choice:
-        return [layer_data(open_volume(source, dataset=name)) for name in choice.datasets]
+        return _read_all(source, choice.datasets)
+    more = list_labels(source, volume.dataset)
+    return [layer_data(volume), *(_read_all(source, more) if more else [])]
+
+
+def _read_all(source: str, datasets: Sequence[str]) -> list[LayerData]:
+    """Open those datasets that are volumes, and tell of the others."""
+    from napari.utils.notifications import show_warning
+
+    from napari_dense_ssl.core.errors import VolumeError
+    from napari_dense_ssl.volume import open_volume
+
+    layers: list[LayerData] = []
+    failures: list[VolumeError] = []
+    for name in datasets:
+        try:
+            layers.append(layer_data(open_volume(source, dataset=name)))
+        except VolumeError as error:
+            failures.append(error)
+    if failures and not layers:
+        raise failures[0]
+    for failure in failures:
+        show_warning(f"Left out: {failure}")
+    return layers

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from napari_dense_ssl.volume.export import write_volume
+    from napari_dense_ssl.volume.export import Part, write_volume, writing
     from napari_dense_ssl.volume.intensity import Intensity
-    from napari_dense_ssl.volume.opening import list_datasets, open_volume
+    from napari_dense_ssl.volume.multiscale import World
+    from napari_dense_ssl.volume.opening import list_datasets, list_labels, open_volume
     from napari_dense_ssl.volume.output import Output, create_output, open_output
     from napari_dense_ssl.volume.volume import Volume
 
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "export": ["write_volume"],
+        "export": ["Part", "write_volume", "writing"],
         "intensity": ["Intensity"],
-        "opening": ["list_datasets", "open_volume"],
+        "multiscale": ["World"],
+        "opening": ["list_datasets", "list_labels", "open_volume"],
         "output": ["Output", "create_output", "open_output"],
         "volume": ["Volume"],
     },
@@ -31,10 +33,14 @@ __getattr__, __dir__, _ = lazy_loader.attach(
 __all__ = [
     "Intensity",
     "Output",
+    "Part",
     "Volume",
+    "World",
     "create_output",
     "list_datasets",
+    "list_labels",
     "open_output",
     "open_volume",
     "write_volume",
+    "writing",
 ]

@@ -1,10 +1,18 @@
-"""Writing any stack as OME-Zarr: what File > Save and the export of samples use."""
+"""Writing any stacks as OME-Zarr: what File > Save and the export of samples use.
+
+One image lies in the group itself, with its label images in ``labels/NAME``; several images lie in groups
+of their own inside it, each an OME-Zarr by itself.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import zarr
@@ -14,6 +22,55 @@ from napari_dense_ssl.volume.multiscale import MultiscaleImage, Version, World
 from napari_dense_ssl.volume.output import ATTRIBUTE, FORMAT, is_ours
 from napari_dense_ssl.volume.places import claim, output_errors
 from napari_dense_ssl.volume.pyramid import regions
+
+
+@dataclass(frozen=True)
+class Part:
+    """One image or label image to be written.
+
+    Attributes
+    ----------
+    name : str
+        Shown by viewers; the folder is called like it where there are several.
+    array : array-like
+        Anything with ``shape`` and ``dtype`` that may be sliced: numpy, dask, Zarr.
+    world : World
+        Where its voxels lie, for each axis.
+    axes : str
+        One letter for each axis, out of ``"tczyx"`` and in that order.
+    labels : bool
+        Whether the values are labels.
+    facts : mapping
+        Kept among the attributes under this program's name; as JSON has it.
+    """
+
+    name: str
+    array: Any
+    world: World
+    axes: str = "zyx"
+    labels: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values as they are written: truth values become 0 and 1."""
+        dtype: np.dtype[Any] = np.dtype(self.array.dtype)
+        return np.dtype(np.uint8) if dtype.kind == "b" else dtype
+
+    def check(self) -> None:
+        """Raise :class:`OutputError` unless this can be written."""
+        shape = tuple(self.array.shape)
+        if len(shape) != len(self.axes) or 0 in shape:
+            raise OutputError(
+                f"{self.name}: an array of shape {shape} cannot be written;"
+                f" expected axes ({', '.join(self.axes.upper())}), none of them empty."
+            )
+        if self.dtype.kind not in ("iu" if self.labels else "iuf"):
+            raise OutputError(
+                f"{self.name}: {'labels' if self.labels else 'grey values'} of type {self.dtype} cannot be"
+                f" written; expected {'integers' if self.labels else 'integers or floats'}:"
+                " convert them first."
+            )
 
 
 def write_volume(
@@ -63,37 +120,139 @@ def write_volume(
         If the array is not three-dimensional, labels are no integers, or the output cannot be written.
     """
     place = Path(path).expanduser()
-    dtype = np.dtype(array.dtype)
-    if len(array.shape) != 3 or 0 in array.shape:
-        raise OutputError(f"An array of shape {tuple(array.shape)} cannot be written; expected (Z, Y, X).")
-    if dtype.kind == "b" and labels:
-        dtype = np.dtype(np.uint8)
-    if dtype.kind not in ("iu" if labels else "iuf"):
-        raise OutputError(
-            f"{'Labels' if labels else 'Grey values'} of type {dtype} cannot be written; expected"
-            f" {'integers' if labels else 'integers or floats'}: convert them first."
-        )
-    claim(place, None, overwrite=overwrite, ours=is_ours(place))
     world = World(voxel_size or (1.0, 1.0, 1.0), translation, "nanometer" if voxel_size else None)
-    with output_errors(place):
-        group = zarr.create_group(str(place), zarr_format=3 if version == "0.5" else 2)
-        facts = {"format": FORMAT, "kind": "labels" if labels else "image"}
-        group.attrs.update({ATTRIBUTE: {**facts, "complete": False}})
-        image = MultiscaleImage(
-            group,
-            world,
-            version,
-            name=name or place.stem,
-            mode="mode" if labels else "mean",
-            label_source="" if labels else None,
-        )
-        level = image.create(tuple(array.shape), chunk, dtype)
-        for region in regions(level.shape, _blocks(array, level.chunks)):
-            level[region] = np.asarray(array[region])
-        for _ in image.build_pyramid():
-            pass
-        group.attrs.update({ATTRIBUTE: {**facts, "complete": True}})
+    part = Part(name or place.stem, array, world, labels=labels)
+    for _ in writing(place, [part], chunk=chunk, overwrite=overwrite, version=version):
+        pass
     return place
+
+
+def writing(
+    path: str | os.PathLike[str],
+    parts: Sequence[Part],
+    *,
+    chunk: tuple[int, int, int] = (1, 512, 512),
+    overwrite: bool = False,
+    version: Version = "0.5",
+) -> Generator[tuple[int, int]]:
+    """Write images and labels into one OME-Zarr, chunk by chunk, with their pyramids.
+
+    Closed before its end, or stopped by an error, it removes what was written.
+
+    Parameters
+    ----------
+    path : str or path
+        The Zarr folder to be made.
+    parts : sequence of Part
+        At least one. Beside one image, labels are that image's; beside several, those of the first that has
+        their shape and place, else of the first.
+    chunk, overwrite, version
+        See :func:`write_volume`.
+
+    Yields
+    ------
+    tuple of int
+        How many blocks are written, and how many there are.
+
+    Raises
+    ------
+    OutputError
+        If a part cannot be written, or the place cannot be written to.
+    """
+    place = Path(path).expanduser()
+    for part in parts:
+        part.check()
+    claim(place, None, overwrite=overwrite, ours=is_ours(place))
+    try:
+        with output_errors(place):
+            kind = "layers" if len(parts) > 1 else "labels" if parts[0].labels else "image"
+            facts: dict[str, Any] = {"format": FORMAT, "kind": kind}
+            group = zarr.create_group(str(place), zarr_format=3 if version == "0.5" else 2)
+            group.attrs.update({ATTRIBUTE: {**facts, "complete": False}})
+            images = list(_arrange(group, parts, version))
+            levels = []
+            for part, image in zip(parts, images, strict=True):
+                chunks = ((1,) * len(part.axes) + chunk)[-len(part.axes) :]
+                chunks = tuple(c if a in "zyx" else 1 for a, c in zip(part.axes, chunks, strict=True))
+                levels.append(image.create(tuple(part.array.shape), chunks, part.dtype))
+            blocks = [_blocks(part.array, to.chunks) for part, to in zip(parts, levels, strict=True)]
+            total = sum(
+                prod(-(-n // b) for n, b in zip(to.shape, block, strict=True))
+                for to, block in zip(levels, blocks, strict=True)
+            )
+            total += sum(image.pyramid_chunks() for image in images)
+            done = 0
+            for part, image, to, block in zip(parts, images, levels, blocks, strict=True):
+                for region in regions(to.shape, block):
+                    to[region] = np.asarray(part.array[region])
+                    done += 1
+                    yield done, total
+                for _ in image.build_pyramid():
+                    done += 1
+                    yield done, total
+            group.attrs.update({ATTRIBUTE: {**facts, "complete": True, **_merged(parts)}})
+    except BaseException:  # an interrupt and a closed generator too: half an image is of no use
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+
+
+def _arrange(group: zarr.Group, parts: Sequence[Part], version: Version) -> Iterator[MultiscaleImage]:
+    """Give each part its group, and list label images where readers look for them."""
+    names = _folders(parts)
+    images = [i for i, part in enumerate(parts) if not part.labels]
+    alone = len(parts) == 1 or len(images) == 1
+    homes = {i: "" if alone else names[i] for i in (images or range(len(parts)))}
+    owned: dict[int, list[str]] = {}
+    for i, part in enumerate(parts):
+        if i not in homes:
+            alike = (k for k in images if _alike(parts[k], part))
+            owner = next(alike, images[0])
+            homes[i] = f"{homes[owner]}/labels/{names[i]}".lstrip("/")
+            owned.setdefault(owner, []).append(names[i])
+    for path in homes.values():
+        if path:
+            group.require_group(path)
+    for owner, listed in owned.items():
+        holder = group[f"{homes[owner]}/labels".lstrip("/")]
+        holder.attrs.update(
+            {"ome": {"version": "0.5", "labels": listed}} if version == "0.5" else {"labels": listed}
+        )
+    for i, part in enumerate(parts):
+        yield MultiscaleImage(
+            cast("zarr.Group", group[homes[i]]) if homes[i] else group,
+            part.world,
+            version,
+            name=part.name,
+            mode="mode" if part.labels else "mean",
+            label_source=("../../" if "labels/" in homes[i] else "") if part.labels else None,
+            axes=part.axes,
+        )
+
+
+def _alike(image: Part, labels: Part) -> bool:
+    return tuple(image.array.shape) == tuple(labels.array.shape) and image.world == labels.world
+
+
+def _folders(parts: Sequence[Part]) -> list[str]:
+    """Return a different name for each part that every file system and store takes."""
+    names: list[str] = []
+    for part in parts:
+        plain = (
+            "".join(c if c.isalnum() or c in "-_." else "_" for c in part.name).strip("._")[:80] or "image"
+        )
+        # "labels" means something to readers; some file systems do not tell cases apart
+        taken = {"labels", *(name.lower() for name in names)}
+        name, count = plain, 1
+        while name.lower() in taken:
+            count += 1
+            name = f"{plain}_{count}"
+        names.append(name)
+    return names
+
+
+def _merged(parts: Sequence[Part]) -> dict[str, Any]:
+    made = {part.name: dict(part.facts) for part in parts if part.facts}
+    return {"parts": made} if made else {}
 
 
 def _blocks(array: Any, chunks: tuple[int, ...]) -> tuple[int, ...]:

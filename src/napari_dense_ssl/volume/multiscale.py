@@ -18,7 +18,7 @@ from ome_zarr_models.v05.axes import Axis
 from ome_zarr_models.v05.image_label_types import Label
 from ome_zarr_models.v05.multiscales import Dataset, Multiscale
 
-from napari_dense_ssl.volume.pyramid import Mode, Steps, fill_level, pyramid_steps
+from napari_dense_ssl.volume.pyramid import Mode, fill_level, pyramid_steps
 
 Version = Literal["0.5", "0.4"]
 
@@ -30,15 +30,15 @@ class World:
     Attributes
     ----------
     voxel_size : tuple of float
-        Along Z, Y and X.
+        Along each axis: Z, Y and X, or those of the image.
     translation : tuple of float
         Of the centre of voxel 0.
     unit : str or None
-        NGFF's name of the unit of both; None where the size is not known.
+        NGFF's name of the unit of both along the axes of space; None where the size is not known.
     """
 
-    voxel_size: tuple[float, float, float]
-    translation: tuple[float, float, float]
+    voxel_size: tuple[float, ...]
+    translation: tuple[float, ...]
     unit: str | None = "nanometer"
 
 
@@ -59,6 +59,8 @@ class MultiscaleImage:
         How coarser levels are made.
     label_source : str, optional
         For label images: path from the group to the image that they belong to; ``""`` for none.
+    axes : str
+        One letter for each axis, out of ``"tczyx"`` and in that order; Y and X are there.
     """
 
     def __init__(
@@ -70,8 +72,10 @@ class MultiscaleImage:
         name: str,
         mode: Mode,
         label_source: str | None = None,
+        axes: str = "zyx",
     ) -> None:
         self._group = group
+        self._axes = axes
         self._world = world
         self._version = version
         self._name = name
@@ -81,37 +85,44 @@ class MultiscaleImage:
     def create(
         self, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: np.dtype[Any] | str
     ) -> zarr.Array[Any]:
-        """Make level 0, filled with 0 and unwritten, and the metadata; axes are (C,) Z, Y, X."""
+        """Make level 0, filled with 0 and unwritten, and the metadata."""
         array = self._array("0", shape, chunks, np.dtype(dtype))
-        self._describe([(1, 1, 1)], channels=len(shape) == 4)
+        self._describe([(1,) * len(shape)])
         return array
 
     def pyramid_chunks(self) -> int:
-        """Return how many chunks the coarser levels of a ``(Z, Y, X)`` image have together."""
+        """Return how many chunks the coarser levels have together."""
         array = cast("zarr.Array[Any]", self._group["0"])
-        z, y, x = array.shape
-        lengths, total = [z, y, x], 0
-        for step in pyramid_steps((z, y, x), self._world.voxel_size):
+        lengths, total = list(array.shape), 0
+        for step in self._steps(array.shape):
             lengths = [-(-n // k) for n, k in zip(lengths, step, strict=True)]
             total += prod(-(-n // c) for n, c in zip(lengths, array.chunks, strict=True))
         return total
 
     def build_pyramid(self) -> Iterator[None]:
-        """Make the coarser levels of a ``(Z, Y, X)`` image from level 0 and list them; may be repeated.
+        """Make the coarser levels from level 0 and list them; may be repeated.
 
         Yields after each chunk.
         """
         fine = cast("zarr.Array[Any]", self._group["0"])
-        z, y, x = fine.shape
-        factors: list[Steps] = [(1, 1, 1)]
-        for level, step in enumerate(pyramid_steps((z, y, x), self._world.voxel_size), start=1):
+        factors = [(1,) * fine.ndim]
+        for level, step in enumerate(self._steps(fine.shape), start=1):
             shape = tuple(-(-n // k) for n, k in zip(fine.shape, step, strict=True))
             coarse = self._array(str(level), shape, fine.chunks, fine.dtype)
             yield from fill_level(fine, coarse, step, self._mode)
-            z, y, x = (f * k for f, k in zip(factors[-1], step, strict=True))
-            factors.append((z, y, x))
+            factors.append(tuple(f * k for f, k in zip(factors[-1], step, strict=True)))
             fine = coarse
-        self._describe(factors, channels=False)
+        self._describe(factors)
+
+    def _steps(self, shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+        """Yield by how much each level is coarser than the one before: only along the axes of space."""
+        place = {axis: i for i, axis in enumerate(self._axes)}
+        # a plane is a stack of one slice
+        lengths = tuple(shape[place[a]] if a in place else 1 for a in "zyx")
+        spacing = tuple(self._world.voxel_size[place[a]] if a in place else 1.0 for a in "zyx")
+        for step in pyramid_steps(lengths, spacing):
+            along = dict(zip("zyx", step, strict=True))
+            yield tuple(along.get(axis, 1) for axis in self._axes)
 
     def _array(
         self, name: str, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: np.dtype[Any]
@@ -124,14 +135,19 @@ class MultiscaleImage:
             dtype=dtype,
             fill_value=0,
             overwrite=True,
-            dimension_names=list("czyx"[-len(shape) :]) if new else None,
+            dimension_names=list(self._axes) if new else None,
             chunk_key_encoding=None if new else {"name": "v2", "separator": "/"},
         )
 
-    def _describe(self, factors: Sequence[Steps], *, channels: bool) -> None:
+    def _describe(self, factors: Sequence[tuple[int, ...]]) -> None:
         world = self._world
-        axes = [Axis(name=axis, type="space", unit=world.unit) for axis in "zyx"]
-        lead = [Axis(name="c", type="channel")] if channels else []
+        kinds = {"t": "time", "c": "channel"}
+        axes = [
+            Axis(name=axis, type=kinds[axis])
+            if axis in kinds
+            else Axis(name=axis, type="space", unit=world.unit)
+            for axis in self._axes
+        ]
         datasets = []
         for level, factor in enumerate(factors):
             scale = [s * f for s, f in zip(world.voxel_size, factor, strict=True)]
@@ -140,10 +156,9 @@ class MultiscaleImage:
                 t + s * (f - 1) / 2
                 for t, s, f in zip(world.translation, world.voxel_size, factor, strict=True)
             ]
-            one, zero = [1.0] * channels, [0.0] * channels
-            datasets.append(Dataset.build(path=str(level), scale=one + scale, translation=zero + shift))
+            datasets.append(Dataset.build(path=str(level), scale=scale, translation=shift))
         multiscale = Multiscale(
-            axes=[*lead, *axes],
+            axes=axes,
             datasets=tuple(datasets),
             name=self._name,
             type=self._mode if len(factors) > 1 else None,

@@ -14,7 +14,7 @@ import numpy as np
 import zarr
 
 from napari_dense_ssl.core.errors import VolumeError
-from napari_dense_ssl.volume.ngff import multiscale_of
+from napari_dense_ssl.volume.ngff import is_label_image, multiscale_of
 from napari_dense_ssl.volume.pixels import ArrayPixels
 from napari_dense_ssl.volume.reader import Found, Level
 from napari_dense_ssl.volume.selection import unnamed_axes
@@ -64,7 +64,8 @@ def found_multiscale(group: zarr.Group, path: Path, dataset: str | None) -> Foun
     spatial = [unit for axis, unit in zip(axes, units, strict=True) if axis in "zyx"]
     version = _version(group, multiscale)
     known = all(unit is not None for unit in spatial)
-    return Found(f"OME-Zarr {version}", axes, tuple(levels), known, translation, dataset)
+    labels = is_label_image(group.attrs.asdict())
+    return Found(f"OME-Zarr {version}", axes, tuple(levels), known, translation, dataset, labels=labels)
 
 
 def _array(group: zarr.Group, entry: Mapping[str, Any], path: Path) -> zarr.Array[Any]:

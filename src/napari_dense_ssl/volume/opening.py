@@ -13,6 +13,7 @@ from napari_dense_ssl.volume.reader import SAMPLE_PREFIX, Found, Reader
 from napari_dense_ssl.volume.registry import FORMATS, READERS
 from napari_dense_ssl.volume.selection import planar
 from napari_dense_ssl.volume.volume import Factors, Volume, ratio
+from napari_dense_ssl.volume.zarr_reader import ZarrReader, label_images
 
 
 def open_volume(
@@ -46,6 +47,8 @@ def open_volume(
     ------
     DatasetChoiceError
         If a container holds several datasets and none was named.
+    PlaneChoiceError
+        If there are several channels or time points and none was named.
     VolumeError
         If there is nothing at that path, it is no image, is damaged, has other axes than a stack of slices,
         or values that are no grey values.
@@ -83,6 +86,7 @@ def open_volume(
         source=text,
         dataset=found.dataset,
         notes=(*found.notes, *notes, *more),
+        labels=found.labels,
     )
 
 
@@ -101,6 +105,28 @@ def list_datasets(source: str | os.PathLike[str]) -> tuple[str, ...]:
         return _reader(path, str(source)).datasets(path)
     except PermissionError as error:
         raise _forbidden(path) from error
+
+
+def list_labels(source: str | os.PathLike[str], dataset: str | None = None) -> tuple[str, ...]:
+    """Return the datasets that hold the label images of an OME-Zarr image; empty where there are none.
+
+    Parameters
+    ----------
+    source : str or path
+        As for :func:`open_volume`.
+    dataset : str, optional
+        Where the image lies inside the Zarr folder.
+
+    Raises
+    ------
+    VolumeError
+        If there is nothing at that path, or it cannot be read.
+    """
+    if str(source).startswith(SAMPLE_PREFIX):
+        return ()
+    path = Path(source).expanduser()
+    reader = _reader(path, str(source))
+    return label_images(path, dataset) if isinstance(reader, ZarrReader) else ()
 
 
 def _reader(path: Path, text: str) -> Reader:

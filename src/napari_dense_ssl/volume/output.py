@@ -241,7 +241,12 @@ def create_output(
         if embedding:
             world = _world(facts)
             deep = MultiscaleImage(
-                group.create_group("embedding"), world, version, name="embedding", mode="mean"
+                group.create_group("embedding"),
+                World((1.0, *world.voxel_size), (0.0, *world.translation), world.unit),
+                version,
+                name="embedding",
+                mode="mean",
+                axes="czyx",
             )
             deep.create((embedding, *source.shape), (embedding, *(min(256, c) for c in chunk)), "float16")
     return Output(place, group)

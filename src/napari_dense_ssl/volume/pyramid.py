@@ -12,9 +12,7 @@ Mode = Literal["mean", "mode"]
 Steps = tuple[int, int, int]
 
 
-def pyramid_steps(
-    shape: tuple[int, int, int], spacing: tuple[float, float, float], least: int = 512
-) -> list[Steps]:
+def pyramid_steps(shape: tuple[int, ...], spacing: tuple[float, ...], least: int = 512) -> list[Steps]:
     """Return by how much each level is coarser than the one before, along Z, Y and X.
 
     Axes are halved until Y and X fit into `least` pixels; an axis whose voxels are already more than 1.5
@@ -47,12 +45,12 @@ def pyramid_steps(
     return steps
 
 
-def coarser(block: np.ndarray[Any, Any], step: Steps, mode: Mode) -> np.ndarray[Any, Any]:
-    """Return a block ``(Z, Y, X)`` made coarser, in its own dtype; odd edges are repeated.
+def coarser(block: np.ndarray[Any, Any], step: tuple[int, ...], mode: Mode) -> np.ndarray[Any, Any]:
+    """Return a block made coarser, in its own dtype; odd edges are repeated.
 
     Parameters
     ----------
-    block : ndarray, shape ``(Z, Y, X)``
+    block : ndarray, shape ``(..., Y, X)``
         Fine voxels.
     step : tuple of int
         How many are joined along each axis.
@@ -81,7 +79,7 @@ def regions(shape: tuple[int, ...], chunks: tuple[int, ...]) -> Iterator[tuple[s
         yield tuple(slice(a, min(a + c, n)) for a, c, n in zip(corner, chunks, shape, strict=True))
 
 
-def fill_level(fine: Any, coarse: Any, step: Steps, mode: Mode) -> Iterator[None]:
+def fill_level(fine: Any, coarse: Any, step: tuple[int, ...], mode: Mode) -> Iterator[None]:
     """Fill a level from the finer one, yielding after each chunk; chunks of nothing but fill stay unwritten.
 
     Parameters

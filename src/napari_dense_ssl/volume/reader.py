@@ -53,6 +53,8 @@ class Found:
         Which of a container's datasets this is.
     notes : tuple of str
         Sentences that the user should read.
+    labels : bool
+        Whether the file says that its values are labels.
     """
 
     format: str
@@ -62,6 +64,7 @@ class Found:
     translation: Mapping[str, float]
     dataset: str | None = None
     notes: tuple[str, ...] = ()
+    labels: bool = False
 
 
 class Reader(Protocol):

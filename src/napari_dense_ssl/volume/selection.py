@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from napari_dense_ssl.core.errors import VolumeError
+from napari_dense_ssl.core.errors import PlaneChoiceError, VolumeError
 from napari_dense_ssl.volume.dtypes import usable_dtype
 from napari_dense_ssl.volume.pixels import PlanarPixels
 from napari_dense_ssl.volume.reader import Found
@@ -31,8 +31,10 @@ def planar(
 
     Raises
     ------
+    PlaneChoiceError
+        If there are several channels or time points and none was chosen.
     VolumeError
-        If the image is 2-D, RGB, has an axis that was not chosen from, or a dtype that cannot be used.
+        If the image is 2-D, RGB, has another long axis, or a dtype that cannot be used.
     """
     first = found.levels[0].pixels
     axes, notes = stacked_axes(found.axes, first.shape)
@@ -49,11 +51,14 @@ def planar(
             )
         index = {"c": channel, "t": timepoint}.get(axis)
         if index is None and length > 1:
-            what = f"{_NAMES[axis]} ({shape}), expected one stack of slices (Z, Y, X)"
-            hint = "save the stack that you want by itself"
+            what = f"{name} has {len(axes)} axes, with {length} {_NAMES[axis]} ({shape}), expected one stack"
             if axis in _CHOICES:
-                hint = f"choose one of them ({_CHOICES[axis]} 0 to {length - 1})"
-            raise VolumeError(f"{name} has {len(axes)} axes, with {length} {what}; {hint}.")
+                raise PlaneChoiceError(
+                    f"{what} of slices (Z, Y, X); choose one of them ({_CHOICES[axis]} 0 to {length - 1}).",
+                    _CHOICES[axis],
+                    length,
+                )
+            raise VolumeError(f"{what} of slices (Z, Y, X); save the stack that you want by itself.")
         if index is not None and not 0 <= index < length:
             raise VolumeError(
                 f"{name} has {length} {_NAMES[axis]}, but {_CHOICES[axis]} {index} was asked for; choose one"

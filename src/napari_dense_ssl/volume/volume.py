@@ -50,6 +50,8 @@ class Volume:
         Path inside a container (HDF5, Zarr group), where there is a choice.
     notes : tuple of str
         Sentences that the user should read: a conversion, an assumption.
+    labels : bool
+        Whether the file says that the values are labels; few formats can.
     """
 
     levels: tuple[da.Array, ...]
@@ -61,6 +63,7 @@ class Volume:
     source: str = "array in memory"
     dataset: str | None = None
     notes: tuple[str, ...] = ()
+    labels: bool = False
     pixels: tuple[PlanarPixels, ...] = field(default=(), repr=False)
     _cache: dict[Box | None, Intensity] = field(default_factory=dict, repr=False, init=False)
     _steps: dict[Box, float] = field(default_factory=dict, repr=False, init=False)

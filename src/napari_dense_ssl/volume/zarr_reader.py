@@ -11,7 +11,7 @@ from zarr.errors import ZarrUserWarning
 
 from napari_dense_ssl.core.errors import DatasetChoiceError, VolumeError
 from napari_dense_ssl.volume.attributes import world_from_attributes
-from napari_dense_ssl.volume.ngff import multiscale_of
+from napari_dense_ssl.volume.ngff import listed_labels, multiscale_of
 from napari_dense_ssl.volume.ome_zarr_reader import found_multiscale
 from napari_dense_ssl.volume.pixels import ArrayPixels
 from napari_dense_ssl.volume.reader import Found, Level
@@ -73,6 +73,19 @@ def open_node(path: Path, dataset: str | None = None) -> zarr.Array[Any] | zarr.
         raise VolumeError(
             f"The Zarr metadata of {path} cannot be read ({error}); check that it was copied whole."
         ) from error
+
+
+def label_images(path: Path, dataset: str | None = None) -> tuple[str, ...]:
+    """Return the paths, in their store, of the label images that belong to an OME-Zarr image."""
+    node = open_node(path, dataset)
+    if isinstance(node, zarr.Array) or not multiscale_of(node.attrs.asdict()):
+        return ()
+    holder = node.get("labels", None)
+    if not isinstance(holder, zarr.Group):
+        return ()
+    names = listed_labels(holder.attrs.asdict())
+    prefix = f"{dataset}/labels" if dataset else "labels"
+    return tuple(f"{prefix}/{name}" for name in names if name in holder)
 
 
 def _volumes(group: zarr.Group, path: Path) -> Iterator[str]:
