@@ -40,7 +40,7 @@ def click_row(qtbot, table: ClassTable, row: int, modifier=Qt.KeyboardModifier.N
 def test_what_it_says(table):
     assert cells(table, NAME) == ["0", "2", "11"], "numbers from 0, the commonest first"
     assert cells(table, SHARE) == ["50.0 %", "30.0 %", "20.0 %"]
-    assert cells(table, GREY) == ["10", "200", "50"]
+    assert cells(table, GREY) == ["10.0", "200.0", "50.0"]
     assert cells(table, ERROR) == ["0.100", "0.400", "–"]
     colour = table.sorted.index(1, NAME).data(Qt.ItemDataRole.DecorationRole).pixmap(14).toImage()
     wanted = [round(255 * c) for c in class_colours()[3, :3]]
@@ -51,7 +51,7 @@ def test_what_it_says(table):
 
 def test_columns_sort_as_numbers(table):
     table.view.sortByColumn(GREY, Qt.SortOrder.AscendingOrder)
-    assert cells(table, GREY) == ["10", "50", "200"]
+    assert cells(table, GREY) == ["10.0", "50.0", "200.0"]
     table.view.sortByColumn(NAME, Qt.SortOrder.AscendingOrder)
     assert cells(table, NAME) == ["0", "2", "11"]
 

@@ -236,7 +236,9 @@ def test_views_across_the_slices_show_what_is_there_and_offer_the_rest(
     em_viewer.dims.set_current_step(1, 40)
     show_plane(em_viewer)
     assert dock.view_button.isVisibleTo(dock)
-    assert dock.view_line.text().startswith("This view cuts across the slices; it shows what is computed.")
+    assert dock.view_line.text().startswith(
+        "This view cuts across the slices; it shows what is computed: parts of"
+    )
     qtbot.wait(150)
     count = len(engine.boxes)
     assert dock.follow.isChecked()
@@ -255,7 +257,7 @@ def test_views_across_the_slices_show_what_is_there_and_offer_the_rest(
 
     em_viewer.dims.order = (0, 1, 2)
     em_viewer.dims.ndisplay = 3
-    assert dock.view_line.text().startswith("The 3-D view shows what is computed.")
+    assert dock.view_line.text().startswith("The 3-D view shows what is computed: parts of 6 of 6")
     for name in (CLASSES, ERROR):
         np.testing.assert_allclose(em_viewer.layers[name].scale, (50, 5, 5))
     click(qtbot, dock.view_button)

@@ -281,7 +281,9 @@ def _text(column: int, value: float) -> str:
         return "–"
     if column == SHARE:
         return f"{100 * value:.1f} %" if value >= 0.0005 else "< 0.1 %"
-    return f"{value:.3f}" if column == ERROR else f"{value:.4g}"
+    if column == ERROR:
+        return f"{value:.3f}"
+    return f"{value:.1f}" if 10 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def _swatch(colour: np.ndarray[Any, Any]) -> QIcon:

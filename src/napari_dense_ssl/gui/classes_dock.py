@@ -195,16 +195,17 @@ class ClassesDock(ClassesForm):
             kind = (
                 "The 3-D view" if self.viewer.dims.ndisplay == 3 else "This view cuts across the slices; it"
             )
-            of = f" Something of {there} of {depth} slices is." if maps is not None else ""
-            text = "" if self.look.on_disk() else f"{kind} shows what is computed.{of}"
+            of = f": parts of {there} of {depth} slices" if maps is not None else ""
+            text = "" if self.look.on_disk() else f"{kind} shows what is computed{of}."
         elif self.follow.isChecked() and layer is not None:
             z = slice_in_view(self.viewer, layer)
             text = f"Slice {z}: {state}" if state and z is not None else "Nothing of the image is in view."
             if self.follower.cropped and z is not None:
                 text += f". Only the middle {LIMIT} px: zoom in to see the rest"
         else:
-            text = ""
+            text = "" if self.follow.isEnabled() else "Choose a run and an image layer to begin."
         self.view_line.setText(text)
+        self.view_line.setVisible(bool(text))
 
     def _turned(self, event: Any = None) -> None:
         self._describe_view("computing …")
@@ -379,8 +380,8 @@ class ClassesDock(ClassesForm):
             self.region.set_depth(_shape(layer)[0])
         self.look.choose(layer, self.run_path())
         self._refollow()
-        self._describe_view()
         self.update_buttons()
+        self._describe_view()
 
     def _run_added(self, path: str) -> None:
         self.run_field.refresh()

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
-DEFAULT_MB = 512
+from napari_dense_ssl.gui.preferences import preferences
 
 
 def cache_bytes() -> int:
-    """Return the limit from napari's Preferences, bytes."""
-    try:
-        preferences = import_module("napari_dense_ssl.gui.preferences").preferences
-    except ImportError:
-        return DEFAULT_MB * 10**6
-    return int(preferences().cache_mb) * 10**6
+    """Return the limit that is set in napari's Preferences, bytes."""
+    return preferences().cache_mb * 10**6
