@@ -175,3 +175,121 @@ def test_a_region_too_large_for_memory_is_refused(qtbot, make_napari_viewer_prox
     click(qtbot, dock.region_button)
     assert "4000.0 million voxels need" in errors()[0]
     assert not engine.boxes
+
+
+# -- looking -----------------------------------------------------------------------------------------------
+
+
+def in_world(y: float, x: float, z: int = 3) -> tuple[float, float, float]:
+    """Return where a voxel of the stack lies."""
+    return 100 + 50 * z, 10 + 5 * y, 20 + 5 * x
+
+
+def press(viewer, place, drag: float = 0.0, button: int = 1, modifiers=()) -> None:
+    """Click (or drag) on the canvas, as napari passes it on."""
+    from types import SimpleNamespace
+
+    model = viewer.__wrapped__
+    event = SimpleNamespace(
+        button=button,
+        modifiers=modifiers,
+        type="mouse_press",
+        pos=np.array([10.0, 10.0]),
+        position=place,
+        view_direction=None,
+        dims_displayed=[1, 2],
+    )
+    for callback in list(model.mouse_drag_callbacks):
+        steps = callback(model, event)
+        if steps is None or "drag_to_zoom" in str(callback):
+            continue
+        for kind in ("press", *(["mouse_move"] if drag else []), "mouse_release"):
+            event.type = kind
+            event.pos = event.pos + (drag if kind == "mouse_move" else 0)
+            if next(steps, "end") == "end":
+                break
+
+
+def test_picking_a_pixel_chooses_its_class(qtbot, em_viewer, dock, engine):
+    compute(qtbot, dock, dock.slice_button)
+    em_viewer.dims.set_current_step(0, 2)
+    compute(qtbot, dock, dock.slice_button)
+    press(em_viewer, in_world(50, 60, 3))
+    assert dock.table.selection() == [4]
+    press(em_viewer, in_world(50, 60, 2), drag=20)
+    assert dock.table.selection() == [4], "a drag moves the view and picks nothing"
+    press(em_viewer, in_world(50, 60, 2), modifiers=("Shift",))
+    press(em_viewer, in_world(50, 60, 2), button=2)
+    assert dock.table.selection() == [4]
+    dock.trust.set_value(0.1)
+    press(em_viewer, in_world(50, 60, 2))
+    assert dock.table.selection() == [3], "also where the threshold hides it"
+    press(em_viewer, in_world(50, 60, 5))
+    assert dock.table.selection() == [], "where nothing is computed there is nothing to choose"
+    em_viewer.add_labels(np.zeros((6, 96, 128), np.uint8), name="mine").mode = "paint"
+    press(em_viewer, in_world(50, 60, 3))
+    assert dock.table.selection() == [], "a brush of napari's keeps the mouse"
+
+
+def test_hidden_and_chosen_classes_on_the_canvas(qtbot, em_viewer, dock, engine):
+    dock.region.choice.setCurrentIndex(1)
+    dock.region.first.setValue(2)
+    dock.region.last.setValue(4)
+    compute(qtbot, dock, dock.region_button)
+    dock.look.show_figures()
+    layer = em_viewer.layers[CLASSES]
+    assert dock.table.rows.labels == [3, 4, 5]
+
+    def alphas() -> list[float]:
+        qtbot.wait(20)
+        return layer.colormap.map(np.array([3, 4, 5], np.uint8))[:, 3].tolist()
+
+    assert alphas() == [1, 1, 1]
+    dock.table.select([4])
+    assert alphas() == [0.25, 1, 0.25]
+    click(qtbot, dock.table.isolate_button)
+    assert alphas() == [0, 1, 0]
+    click(qtbot, dock.table.all_button)
+    assert alphas() == [1, 1, 1]
+    assert [int(plane(em_viewer, CLASSES, z).max()) for z in (2, 3, 4)] == [3, 4, 5], "the map stays"
+    assert "class: 3" in layer.get_status(in_world(10, 10, 3), world=True)["value"]
+    assert not layer.editable
+
+
+def test_the_threshold_hides_pixels_without_computing(qtbot, em_viewer, dock, engine):
+    engine.error = np.linspace(0, 1, 96 * 128, dtype=np.float32).reshape(96, 128)
+    assert not dock.trust.slider.isEnabled()
+    compute(qtbot, dock, dock.slice_button)
+    dock.look.show_figures()
+    assert dock.trust.sentence.text() == "Shows all pixels; mean error 0.500 (0 to 1)."
+    count = len(engine.boxes)
+    dock.trust.slider.setFocus()
+    qtbot.keyClick(dock.trust.slider, Qt.Key.Key_PageDown)
+    assert dock.trust.value() == 0.9
+    dock.trust.number.setValue(0.25)
+    assert dock.trust.sentence.text() == "Shows 25.0 % of the pixels; mean error 0.500 (0 to 1)."
+    drawn = plane(em_viewer, CLASSES, 3)
+    assert (drawn > 0).mean() == pytest.approx(0.25, abs=0.001)
+    assert (drawn[:20] == 4).all()
+    assert not drawn[30:].any()
+    assert len(engine.boxes) == count
+    dock.trust.set_value(1)
+    assert (plane(em_viewer, CLASSES, 3) == 4).all()
+
+
+def test_figures_of_the_table(qtbot, em_viewer, dock, engine, stack):
+    compute(qtbot, dock, dock.slice_button)
+    qtbot.waitUntil(lambda: dock.table.rows.rowCount() == 1, timeout=2000)
+    row = [dock.table.sorted.index(0, column).data() for column in range(4)]
+    assert row == ["3", "100.0 %", f"{stack[3].mean():.1f}", "0.250"]
+    assert dock.table_line.text() == "1 classes in 0.01 million pixels computed so far."
+
+
+def test_keys(qtbot, em_viewer, dock, engine):
+    em_viewer.window.add_dock_widget  # noqa: B018 - the dock is in a window
+    for keys, act in (
+        ("Ctrl+L", dock.follow),
+        ("Ctrl+.", dock.stop_button),
+        ("Ctrl+Return", dock.slice_button),
+    ):
+        assert keys in act.toolTip()

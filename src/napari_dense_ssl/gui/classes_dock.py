@@ -17,11 +17,11 @@ from napari_dense_ssl.gui.follower import LIMIT, Follower
 from napari_dense_ssl.gui.job import Outcome
 from napari_dense_ssl.gui.layers import layer_source
 from napari_dense_ssl.gui.memory import cache_bytes
-from napari_dense_ssl.gui.prediction import PredictorKeeper, Tally, filled, followed, output_layers
+from napari_dense_ssl.gui.prediction import PredictorKeeper, Tally, filled, followed, written
 from napari_dense_ssl.gui.remember import add_recent
 from napari_dense_ssl.gui.results import ResultMaps
 from napari_dense_ssl.gui.session import runs_of_session
-from napari_dense_ssl.gui.views import box_in_view, shows_slices, slice_in_view
+from napari_dense_ssl.gui.views import box_in_view, shows_slices, slice_in_view, stack_shape
 from napari_dense_ssl.gui.whole import add_output, ask_where, room_for
 from napari_dense_ssl.predict.map_cache import MapCache
 
@@ -95,13 +95,13 @@ class ClassesDock(ClassesForm):
             z = slice_in_view(self.viewer, layer)
             if z is None:
                 raise RegionError(f"The slider stands outside of {layer.name}; move it into the image.")
-            return Box.whole(_shape(layer)).plane(z)
+            return Box.whole(stack_shape(layer)).plane(z)
 
         self._compute(box)
 
     def this_region(self) -> None:
         """Compute the chosen region into memory."""
-        self._compute(lambda layer: self.region.box(layer) or Box.whole(_shape(layer)))
+        self._compute(lambda layer: self.region.box(layer) or Box.whole(stack_shape(layer)))
 
     def this_view(self) -> None:
         """Compute what a view that cuts across the slices, or shows the volume, has of them."""
@@ -189,14 +189,11 @@ class ClassesDock(ClassesForm):
     def _describe_view(self, state: str = "") -> None:
         across = not shows_slices(self.viewer)
         self.view_button.setVisible(across)
-        maps, layer = self.look.maps, self.layer.layer()
+        layer = self.layer.layer()
         if across:
-            there, depth = (len(maps.cache.slices), maps.cache.shape[0]) if maps is not None else (0, 0)
-            kind = (
-                "The 3-D view" if self.viewer.dims.ndisplay == 3 else "This view cuts across the slices; it"
-            )
-            of = f": parts of {there} of {depth} slices" if maps is not None else ""
-            text = "" if self.look.on_disk() else f"{kind} shows what is computed{of}."
+            volume = self.viewer.dims.ndisplay == 3
+            kind = "The 3-D view" if volume else "This view cuts across the slices; it"
+            text = "" if self.look.on_disk() else f"{kind} shows what is computed{self.look.extent()}."
         elif self.follow.isChecked() and layer is not None:
             z = slice_in_view(self.viewer, layer)
             text = f"Slice {z}: {state}" if state and z is not None else "Nothing of the image is in view."
@@ -244,7 +241,8 @@ class ClassesDock(ClassesForm):
         def ended(outcome: Outcome) -> None:
             if outcome is Outcome.FINISHED:
                 slices = f"Slice {box.start[0]}" if box.shape[0] == 1 else f"{box.shape[0]} slices"
-                self._done(f"{slices}: {tally}{self._colours(maps)}")
+                colours = f" Its colours end at {computed.error_limit:g}." if "error" in what else ""
+                self._done(f"{slices}: {tally}{colours}")
             else:
                 self._over(outcome, "Stopped. What was computed stays.")
             self._describe_view()
@@ -257,10 +255,6 @@ class ClassesDock(ClassesForm):
             ended=ended,
             source=source.identity,
         )
-
-    def _colours(self, maps: ResultMaps) -> str:
-        limit = maps.computed.error_limit
-        return f" Its colours end at {limit:g}." if "error" in self.what and limit else ""
 
     # -- to disk ---------------------------------------------------------------------------------------
 
@@ -276,13 +270,6 @@ class ClassesDock(ClassesForm):
         what, device, keeper = self.what, self.device.kind(), self._keeper
         found: dict[str, Any] = {}
         room = "" if out.exists() else room_for(out, source.shape, what)
-
-        def start() -> Iterator[Event]:
-            from napari_dense_ssl.predict import predict
-
-            predictor = keeper.open(run, device)
-            yield from predict(keeper.volume(source), predictor, out, what=what, resume=out.exists())
-            found.update(output_layers(out, what))
 
         def happened(event: Event) -> None:
             if isinstance(event, Started):
@@ -304,7 +291,13 @@ class ClassesDock(ClassesForm):
                 )
 
         self.progress.begin("starting …")
-        self.run("Predicting the volume", start, happened=happened, ended=ended, source=source.identity)
+        self.run(
+            "Predicting the volume",
+            lambda: written(keeper, source, run, device, what, out, found),
+            happened=happened,
+            ended=ended,
+            source=source.identity,
+        )
 
     def _add_whole(self, maps: ResultMaps, out: Path, found: dict[str, Any]) -> None:
         """Show what is on disk in the place of what was in memory."""
@@ -377,7 +370,7 @@ class ClassesDock(ClassesForm):
     def _chosen_changed(self, *_: Any) -> None:
         layer = self.layer.layer()
         if layer is not None:
-            self.region.set_depth(_shape(layer)[0])
+            self.region.set_depth(stack_shape(layer)[0])
         self.look.choose(layer, self.run_path())
         self._refollow()
         self.update_buttons()
@@ -403,9 +396,3 @@ class ClassesDock(ClassesForm):
         self.look.shut()
         self._keeper.clear()
         super().shut()
-
-
-def _shape(layer: Any) -> tuple[int, int, int]:
-    data = layer.data[0] if layer.multiscale else layer.data
-    shape = (1, 1, 1, *(int(n) for n in data.shape))
-    return shape[-3], shape[-2], shape[-1]

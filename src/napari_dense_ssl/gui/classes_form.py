@@ -61,10 +61,10 @@ class ClassesForm(Dock):
         self.shortcut("Ctrl+Return", self.slice_button, "Compute this slice")
         self.shortcut("Ctrl+.", self.stop_button, "Stop")
         self.shortcut("Ctrl+L", self.follow, "Follow the slice in view")
-        self.shortcut("Ctrl+E", self.table.search.setFocus, "Find a class")
+        self.shortcut("Ctrl+K", self.table.search.setFocus, "Find a class")
         self.shortcut("Ctrl+I", self.table.isolate_button, "Isolate the chosen classes")
-        self.shortcut("Ctrl+H", self.table.hide_button, "Hide the chosen classes")
-        self.shortcut("Ctrl+Shift+H", self.table.all_button, "Show all classes")
+        self.shortcut("Ctrl+Shift+I", self.table.hide_button, "Hide the chosen classes")
+        self.shortcut("Ctrl+Shift+A", self.table.all_button, "Show all classes")
 
     def _add_jobs(self) -> None:
         self.region = RegionField(self.viewer)

@@ -63,6 +63,8 @@ class ClassesLook(QObject):
         self._colours.timeout.connect(self._recolour)
         self._picker = Picker(self.viewer, self.class_layers, self._picked)
         self.viewer.layers.events.removed.connect(self._removed)
+        self.viewer.dims.events.ndisplay.connect(self._turned)
+        self._lit: set[str] = set()
         dock.shown.currentIndexChanged.connect(self._show_layers)
         dock.trust.changed.connect(self._set_threshold)
 
@@ -116,6 +118,12 @@ class ClassesLook(QObject):
     def on_disk(self) -> Any:
         """Return the class map of the whole volume, where its layer is there; else None."""
         return next((layer for layer in self.class_layers() if "out" in layer.metadata[KEY]), None)
+
+    def extent(self) -> str:
+        """Return of how many slices something is in memory, to end a sentence with."""
+        if self.maps is None:
+            return ""
+        return f": parts of {len(self.maps.cache.slices)} of {self.maps.cache.shape[0]} slices"
 
     def was_class_map(self, maps: ResultMaps, identity: str) -> bool:
         """Whether a layer that was deleted showed the classes of these maps."""
@@ -209,6 +217,16 @@ class ClassesLook(QObject):
                 if is_result(layer, what, *self._of) and layer.visible != (what in shown):
                     layer.visible = what in shown
 
+    def _turned(self, event: Any = None) -> None:
+        """In 3-D let errors shine, since black would cover the image; unless the user chose a blending."""
+        volume = self.viewer.dims.ndisplay == 3
+        before, wanted = ("translucent", "additive") if volume else ("additive", "translucent")
+        for layer in self.viewer.layers:
+            identity = str(layer.unique_id)
+            if is_result(layer, "error") and layer.blending == before and volume != (identity in self._lit):
+                layer.blending = wanted
+                self._lit ^= {identity}
+
     def _set_threshold(self, value: float) -> None:
         if self.maps is not None:
             self.maps.computed.threshold.value = value
@@ -265,6 +283,7 @@ class ClassesLook(QObject):
         self._colours.stop()
         self._picker.close()
         self.viewer.layers.events.removed.disconnect(self._removed)
+        self.viewer.dims.events.ndisplay.disconnect(self._turned)
         for maps in self._all.values():
             maps.close()
         self._all.clear()

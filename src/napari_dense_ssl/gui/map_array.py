@@ -89,6 +89,8 @@ class MapArray:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         z, y, x = (np.atleast_1d(np.asarray(axis, np.intp)) for axis in self._axes)
         values = self.cache.read(self.what, z, y, x).reshape(self.shape)
+        if self.what == "error" and self.ndim == 3:
+            values = np.nan_to_num(values, nan=0.0)  # rays through a volume lose themselves in NaN
         return values if dtype is None else values.astype(dtype)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:

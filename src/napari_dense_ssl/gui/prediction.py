@@ -97,6 +97,23 @@ def filled(
         yield event
 
 
+def written(
+    keeper: PredictorKeeper,
+    source: LayerSource,
+    run: str,
+    device: str,
+    what: tuple[str, ...],
+    out: Path,
+    found: dict[str, Any],
+) -> Iterator[Event]:
+    """Compute a whole volume to disk (in a worker); put its layers in `found` at the end."""
+    from napari_dense_ssl.predict import predict
+
+    predictor = keeper.open(run, device)
+    yield from predict(keeper.volume(source), predictor, out, what=what, resume=out.exists())
+    found.update(output_layers(out, what))
+
+
 def _noted(predictor: Any, computed: Computed) -> Iterator[Event]:
     run = getattr(predictor, "run", None)
     if run is not None and computed.made_with(run.fingerprint()):

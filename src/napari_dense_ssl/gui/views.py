@@ -41,7 +41,7 @@ def to_voxels(viewer: Viewer, layer: Image, point: Any) -> np.ndarray[Any, np.dt
 def slice_in_view(viewer: Viewer, layer: Image) -> int | None:
     """Return the slice (Z, voxels) of a stack that the sliders stand at; None outside of it."""
     z = int(np.rint(to_voxels(viewer, layer, viewer.dims.point)[-3]))
-    depth = int(_shape(layer)[0])
+    depth = int(stack_shape(layer)[0])
     return z if 0 <= z < depth else None
 
 
@@ -62,7 +62,7 @@ def view_of(viewer: Viewer, layer: Image, limit: int) -> View | None:
     z = slice_in_view(viewer, layer)
     if z is None:
         return None
-    low, high = [0, 0], list(_shape(layer)[1:])
+    low, high = [0, 0], list(stack_shape(layer)[1:])
     if shows_slices(viewer):
         box = box_in_view(viewer, layer)
         if box is None:
@@ -81,7 +81,7 @@ def box_in_view(viewer: Viewer, layer: Image) -> Box | None:
 
     In 3-D, the whole volume.
     """
-    shape = _shape(layer)
+    shape = stack_shape(layer)
     dims = viewer.dims
     if dims.ndisplay == 3:
         return Box.whole(shape)
@@ -110,7 +110,8 @@ def box_in_view(viewer: Viewer, layer: Image) -> Box | None:
     return Box((low[0], low[1], low[2]), (high[0], high[1], high[2]))
 
 
-def _shape(layer: Image) -> tuple[int, int, int]:
+def stack_shape(layer: Any) -> tuple[int, int, int]:
+    """Return the finest level's numbers of voxels along Z, Y and X."""
     data = layer.data[0] if layer.multiscale else layer.data
     shape = (1, 1, 1, *(int(n) for n in data.shape))
     return shape[-3], shape[-2], shape[-1]
