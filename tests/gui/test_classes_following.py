@@ -165,6 +165,7 @@ def test_two_images_two_runs_and_other_names(qtbot, em_viewer, dock, engine, tmp
     assert len(em_viewer.layers) == 4
     dock.layer.choose(em_viewer.layers["em"])
     qtbot.waitUntil(lambda: len(em_viewer.layers) == 6, timeout=5000)
+    (tmp_path / "other").mkdir()
     dock.run_field.set_path(str(tmp_path / "other"))
     qtbot.waitUntil(lambda: len(em_viewer.layers) == 8, timeout=5000)
     identity = str(em_viewer.layers["em"].unique_id)

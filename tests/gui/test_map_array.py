@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,10 @@ from napari_dense_ssl.gui.map_array import MapArray, Threshold, TrustedMap, leve
 from napari_dense_ssl.predict.map_cache import MapCache
 
 SHAPE = (4, 150, 140)
+
+
+def held(cache: MapCache) -> SimpleNamespace:
+    return SimpleNamespace(cache=cache)
 
 
 def filled() -> tuple[MapCache, np.ndarray, np.ndarray]:
@@ -40,7 +45,7 @@ KEYS = st.one_of(
 @given(st.tuples(KEYS, KEYS, KEYS), KEYS)
 def test_it_is_indexed_as_numpy_is(key, second):
     cache, classes, _ = filled()
-    cut, wanted = MapArray(cache, "classes", SHAPE)[key], classes[key]
+    cut, wanted = MapArray(held(cache), "classes", SHAPE)[key], classes[key]
     np.testing.assert_array_equal(np.asarray(cut), wanted)
     if wanted.ndim and wanted.shape[0] >= 4:
         np.testing.assert_array_equal(np.asarray(cut[second]), wanted[second])
@@ -49,7 +54,7 @@ def test_it_is_indexed_as_numpy_is(key, second):
 
 def test_ellipsis_masks_and_lists():
     cache, classes, _ = filled()
-    array = MapArray(cache, "classes", SHAPE)
+    array = MapArray(held(cache), "classes", SHAPE)
     np.testing.assert_array_equal(array[..., 3], classes[..., 3])
     np.testing.assert_array_equal(array[1][[2, 5]], classes[1][[2, 5]])
     assert (array.shape, array.ndim, array.size, len(array)) == (SHAPE, 3, classes.size, 4)
@@ -59,12 +64,13 @@ def test_ellipsis_masks_and_lists():
 
 def test_a_coarse_level_is_every_second_pixel():
     cache, classes, _ = filled()
-    np.testing.assert_array_equal(MapArray(cache, "classes", (4, 75, 70)), classes[:, ::2, ::2])
-    np.testing.assert_array_equal(MapArray(cache, "classes", (2, 75, 70))[1], classes[2, ::2, ::2])
+    np.testing.assert_array_equal(MapArray(held(cache), "classes", (4, 75, 70)), classes[:, ::2, ::2])
+    np.testing.assert_array_equal(MapArray(held(cache), "classes", (2, 75, 70))[1], classes[2, ::2, ::2])
 
 
 def test_cutting_reads_nothing(monkeypatch):
-    array = MapArray(MapCache((10_000, 60_000, 60_000), 10**6), "error", (10_000, 60_000, 60_000))
+    huge = (10_000, 60_000, 60_000)
+    array = MapArray(held(MapCache(huge, 10**6)), "error", huge)
     plane = array[:, 100:200, 300:400][7]  # as napari cuts a pyramid
     assert np.isnan(np.asarray(plane)).all()
     assert plane.shape == (100, 100)
@@ -73,7 +79,9 @@ def test_cutting_reads_nothing(monkeypatch):
 def test_the_threshold_hides_and_changes_nothing():
     cache, classes, error = filled()
     threshold = Threshold()
-    shown = TrustedMap(MapArray(cache, "classes", SHAPE), MapArray(cache, "error", SHAPE), threshold)
+    shown = TrustedMap(
+        MapArray(held(cache), "classes", SHAPE), MapArray(held(cache), "error", SHAPE), threshold
+    )
     np.testing.assert_array_equal(shown, classes)
     threshold.value = 0.29
     doubtful = error.astype(np.float32) > np.float32(0.29)
@@ -88,11 +96,13 @@ def test_the_threshold_hides_and_changes_nothing():
 
 
 def test_without_an_error_all_is_shown():
-    cache = MapCache((1, 8, 8), 10**6)
-    cache.write(Box((0, 0, 0), (1, 8, 8)), np.ones((8, 8), np.uint8), None)
     shape = (1, 8, 8)
-    shown = TrustedMap(MapArray(cache, "classes", shape), MapArray(cache, "error", shape), Threshold(0.1))
-    assert np.asarray(shown).all()
+    cache = MapCache(shape, 10**6)
+    cache.write(Box.whole(shape), np.ones((8, 8), np.uint8), None)
+    classes, error = (MapArray(held(cache), what, shape) for what in ("classes", "error"))
+    assert np.asarray(TrustedMap(classes, error, Threshold(0.1))).all()
+    assert not np.isnan(np.asarray(error)).any(), "a volume without NaN, in which rays would be lost"
+    assert np.isnan(np.asarray(error[0])).all()
 
 
 def test_large_planes_get_a_pyramid():

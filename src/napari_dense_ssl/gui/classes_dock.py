@@ -121,7 +121,7 @@ class ClassesDock(ClassesForm):
             self.follower.stop()
             self._go_on()
             self._describe_view()
-        elif self.look.on_disk():
+        elif self.look.on_disk() is not None:
             self.follow.setChecked(False)
             self.view_line.setText(
                 "The whole volume is computed: there is nothing to follow. Delete its layers to compute anew."
@@ -137,10 +137,10 @@ class ClassesDock(ClassesForm):
             return
         maps.demand()
         keeper, source, computed, run = self._keeper, maps.source, maps.computed, maps.run
-        what, device = self.what, self.device.kind()
+        what, device, cache = self.what, self.device.kind(), maps.cache
 
         def begin(watch: Watch) -> Iterator[Event]:
-            return followed(keeper, source, computed, run, device, what, watch)
+            return followed(keeper, source, computed, cache, run, device, what, watch)
 
         self.follower.start(maps, begin)
 
@@ -188,12 +188,16 @@ class ClassesDock(ClassesForm):
 
     def _describe_view(self, state: str = "") -> None:
         across = not shows_slices(self.viewer)
-        self.view_button.setVisible(across)
+        self.view_button.setVisible(across and self.look.on_disk() is None)
         layer = self.layer.layer()
         if across:
             volume = self.viewer.dims.ndisplay == 3
             kind = "The 3-D view" if volume else "This view cuts across the slices; it"
-            text = "" if self.look.on_disk() else f"{kind} shows what is computed{self.look.extent()}."
+            text = (
+                ""
+                if self.look.on_disk() is not None
+                else f"{kind} shows what is computed{self.look.extent()}."
+            )
         elif self.follow.isChecked() and layer is not None:
             z = slice_in_view(self.viewer, layer)
             text = f"Slice {z}: {state}" if state and z is not None else "Nothing of the image is in view."
@@ -229,7 +233,7 @@ class ClassesDock(ClassesForm):
         maps, box = begun
         maps.demand()
         keeper, source, computed, run = self._keeper, maps.source, maps.computed, maps.run
-        what, device = self.what, self.device.kind()
+        what, device, cache = self.what, self.device.kind(), maps.cache
         tally = self._tally = Tally()
 
         def happened(event: Event) -> None:
@@ -250,7 +254,7 @@ class ClassesDock(ClassesForm):
         self.progress.begin("starting …")
         self.run(
             "Computing the classes",
-            lambda: filled(keeper, source, computed, run, device, what, box),
+            lambda: filled(keeper, source, computed, cache, run, device, what, box),
             happened=happened,
             ended=ended,
             source=source.identity,
@@ -372,7 +376,12 @@ class ClassesDock(ClassesForm):
         if layer is not None:
             self.region.set_depth(stack_shape(layer)[0])
         self.look.choose(layer, self.run_path())
-        self._refollow()
+        if self.follow.isChecked():
+            self.follower.stop()
+            if layer is None:
+                self.follow.setChecked(False)
+            elif Path(self.run_path()).is_dir():  # not while a path is being typed
+                self._start_following()
         self.update_buttons()
         self._describe_view()
 

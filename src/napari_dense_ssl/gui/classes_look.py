@@ -53,6 +53,7 @@ class ClassesLook(QObject):
         self._models: dict[str, ClassModel] = {}
         self._counted: dict[str, ClassFigures] = {}
         self._counting: Job | None = None
+        self._being_counted = "", ClassFigures()
         self._figures = QTimer(self)
         self._figures.setSingleShot(True)
         self._figures.setInterval(_FIGURES_MS)
@@ -173,24 +174,22 @@ class ClassesLook(QObject):
             return
         out, source, keeper = Path(layer.metadata[KEY]["out"]), layer_source(image), self._keeper
         what = ("classes", "error") if _trusted(_finest(layer)) else ("classes",)
-        identity, figures = str(layer.unique_id), ClassFigures()
+        figures = ClassFigures()
 
         def start() -> Iterator[Event]:
             yield from figures_of_output(figures, out, what, source, keeper)
 
-        def ended(outcome: Outcome) -> None:
-            self._counting = None
-            if outcome is Outcome.FINISHED:
-                self._counted[identity] = figures
-                self.show_figures()
-
+        self._being_counted = str(layer.unique_id), figures
         self._counting = Job("Counting the classes", start)
-        self._counted_then = ended
         self._counting.ended.connect(self._count_ended)
         self._counting.start()
 
     def _count_ended(self, outcome: Outcome) -> None:
-        self._counted_then(outcome)
+        self._counting = None
+        if outcome is Outcome.FINISHED:
+            identity, figures = self._being_counted
+            self._counted[identity] = figures
+        self.show()
 
     # -- colours, threshold, picking -------------------------------------------------------------------
 

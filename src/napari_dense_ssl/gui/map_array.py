@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,17 @@ _SINGLE = 2048  # px: planes with longer edges get a pyramid, so that napari rea
 Indices = NDArray[np.intp]
 
 
+class Holder(Protocol):
+    """Whoever has a cache."""
+
+    cache: MapCache
+
+
+@dataclass
+class _Copy:
+    cache: MapCache
+
+
 class MapArray:
     """A map of a cache at one level, read where and when it is asked for.
 
@@ -24,20 +35,19 @@ class MapArray:
 
     Parameters
     ----------
-    cache : MapCache
+    holder : Holder
+        Of the cache that is looked up: it may put another one of the same shape in its place.
     what : {"classes", "error"}
     shape : tuple of int
         Of the level, ``(Z, Y, X)``; its pixel i is the finest level's pixel nearest to i times the ratio of
         their lengths, as napari draws them.
-    owner : object
-        Kept alive with the array.
     """
 
-    def __init__(self, cache: MapCache, what: Map, shape: tuple[int, ...], owner: object = None) -> None:
-        self.cache, self.what, self.owner = cache, what, owner
+    def __init__(self, holder: Holder, what: Map, shape: tuple[int, ...]) -> None:
+        self.holder, self.what = holder, what
         self._axes: tuple[Indices | int, ...] = tuple(
             np.minimum(np.rint(np.arange(n) * (whole / n)).astype(np.intp), whole - 1)
-            for n, whole in zip(shape, cache.shape, strict=True)
+            for n, whole in zip(shape, holder.cache.shape, strict=True)
         )
         self.dtype = np.dtype("uint8" if what == "classes" else "float16")
 
@@ -88,23 +98,23 @@ class MapArray:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         z, y, x = (np.atleast_1d(np.asarray(axis, np.intp)) for axis in self._axes)
-        values = self.cache.read(self.what, z, y, x).reshape(self.shape)
+        values = self.holder.cache.read(self.what, z, y, x).reshape(self.shape)
         if self.what == "error" and self.ndim == 3:
             values = np.nan_to_num(values, nan=0.0)  # rays through a volume lose themselves in NaN
         return values if dtype is None else values.astype(dtype)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Copy what is there now, as napari does to duplicate a layer."""
-        key = id(self.cache)
+        key = id(self.holder)
         if key not in memo:
-            memo[key] = self.cache.copy()
+            memo[key] = _Copy(self.holder.cache.copy())
         made = self._with(self._axes)
-        made.cache, made.owner = memo[key], None
+        made.holder = memo[key]
         return made
 
     def _with(self, axes: tuple[Indices | int, ...]) -> Self:
         made = object.__new__(type(self))
-        made.cache, made.what, made.owner, made.dtype = self.cache, self.what, self.owner, self.dtype
+        made.holder, made.what, made.dtype = self.holder, self.what, self.dtype
         made._axes = axes
         return made
 

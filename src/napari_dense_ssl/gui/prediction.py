@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_dense_ssl.core.events import Event, Noted, Preview
+from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.core.watch import Watch
 from napari_dense_ssl.gui.layers import LayerSource, layer_data
 from napari_dense_ssl.gui.maps import full_resolution
 from napari_dense_ssl.gui.results import Computed
 from napari_dense_ssl.predict.class_figures import ClassFigures
+from napari_dense_ssl.predict.map_cache import MapCache
 
 
 class PredictorKeeper:
@@ -61,39 +63,41 @@ def followed(
     keeper: PredictorKeeper,
     source: LayerSource,
     computed: Computed,
+    cache: MapCache,
     run: str,
     device: str,
     what: tuple[str, ...],
     watch: Watch,
 ) -> Iterator[Event]:
-    """Compute what is in view into memory, until closed (in a worker)."""
+    """Compute what is in view into a cache, until closed (in a worker)."""
     from napari_dense_ssl.predict import follow
 
     predictor = keeper.open(run, device)
-    yield from _noted(predictor, computed)
-    yield from follow(keeper.volume(source), predictor.for_viewing(), watch, computed.cache, what=what)
+    cache = yield from _cache_for(predictor, computed, cache)
+    yield from follow(keeper.volume(source), predictor.for_viewing(), watch, cache, what=what)
 
 
 def filled(
     keeper: PredictorKeeper,
     source: LayerSource,
     computed: Computed,
+    cache: MapCache,
     run: str,
     device: str,
     what: tuple[str, ...],
-    box: Any,
+    box: Box,
 ) -> Iterator[Event]:
-    """Compute a box into memory (in a worker)."""
+    """Compute a box into a cache (in a worker)."""
     from napari_dense_ssl.predict import predict_view
 
     predictor = keeper.open(run, device)
-    yield from _noted(predictor, computed)
+    cache = yield from _cache_for(predictor, computed, cache)
     volume = keeper.volume(source)
     for event in predict_view(volume, predictor, box, what=what):
         if isinstance(event, Preview):
             error = None if event.error is None else full_resolution(event, event.error)
             grey = volume.read(event.box)[0]
-            computed.cache.write(event.box, full_resolution(event, event.classes), error, grey)
+            cache.write(event.box, full_resolution(event, event.classes), error, grey)
         yield event
 
 
@@ -114,10 +118,13 @@ def written(
     found.update(output_layers(out, what))
 
 
-def _noted(predictor: Any, computed: Computed) -> Iterator[Event]:
-    run = getattr(predictor, "run", None)
-    if run is not None and computed.made_with(run.fingerprint()):
+def _cache_for(predictor: Any, computed: Computed, cache: MapCache) -> Generator[Event, None, MapCache]:
+    """Return the cache to fill: another one where the given one is shown, but of an earlier checkpoint."""
+    if predictor.run is None or computed.cache is not cache:
+        return cache  # no longer shown: the image's data have been replaced meanwhile
+    if computed.made_with(predictor.run.fingerprint()):
         yield Noted("The run has been trained on since: its earlier maps are dropped.")
+    return computed.cache
 
 
 class Tally:

@@ -63,11 +63,16 @@ class Computed:
         self.layers: dict[str, str] = {}
         self.error_limit = 0.0
 
+    def renew(self) -> None:
+        """Drop all maps; jobs that still fill the old cache fill nothing that is shown."""
+        self.cache = MapCache(self.cache.shape, self.cache.limit)
+        self.fingerprint = None
+
     def made_with(self, fingerprint: str) -> bool:
         """Say which checkpoint computes from now on; what another one computed is dropped. True then."""
         stale = self.fingerprint not in (None, fingerprint)
         if stale:
-            self.cache.clear()
+            self.renew()
         self.fingerprint = fingerprint
         return stale
 
@@ -157,7 +162,7 @@ class ResultMaps(QObject):
     def _replaced(self, event: Any = None) -> None:
         before = self.source
         self.source = layer_source(find_layer(self.viewer, before.identity))
-        self.cache.clear()
+        self.computed.renew()
         if self.source.shape != before.shape or len(self.source.levels) != len(before.levels):
             self.remove()
             if len(self.source.shape) == 3:
@@ -178,10 +183,6 @@ class ResultMaps(QObject):
     def layer(self, what: str) -> Any:
         """Return the layer of ``"classes"`` or ``"error"``, None where there is none (any more)."""
         return find_layer(self.viewer, self.computed.layers.get(what))
-
-    def deleted(self, what: str) -> bool:
-        """Whether there was a layer that the user has deleted."""
-        return what in self.computed.layers and self.layer(what) is None
 
     def demand(self) -> None:
         """Bring back what the user has deleted: at once what is computed, the rest with its first part."""
@@ -214,22 +215,6 @@ class ResultMaps(QObject):
             if layer is not None and layer.visible:
                 layer.refresh(extent=False, highlight=False)
 
-    def set_shown(self, shown: Iterable[str]) -> None:
-        """Make these maps visible and the other one not."""
-        self.shown = tuple(shown)
-        for what in ("classes", "error"):
-            layer = self.layer(what)
-            if layer is not None and layer.visible != (what in self.shown):
-                layer.visible = what in self.shown
-
-    def set_threshold(self, value: float) -> None:
-        """Let classes vanish where the error is greater."""
-        if self.computed.threshold.value != value:
-            self.computed.threshold.value = value
-            layer = self.layer("classes")
-            if layer is not None and layer.visible:
-                layer.refresh(extent=False, highlight=False)
-
     def place(self, source: LayerSource) -> None:
         """Move the layers to where the image is now."""
         self.source = source
@@ -259,11 +244,11 @@ class ResultMaps(QObject):
             return
         levels = [tuple(int(n) for n in level.shape) for level in self.source.levels]
         shapes = levels if len(levels) > 1 else level_shapes(levels[0])
-        cache, computed = self.cache, self.computed
-        data: list[Any] = [MapArray(cache, what, shape, computed) for shape in shapes]
+        computed = self.computed
+        data: list[Any] = [MapArray(computed, what, shape) for shape in shapes]
         metadata = {"run": self.run, "of": self.source.name, "of_id": self.source.identity, "kind": what}
         if what == "classes":
-            errors = [MapArray(cache, "error", shape, computed) for shape in shapes]
+            errors = [MapArray(computed, "error", shape) for shape in shapes]
             data = [TrustedMap(c, e, computed.threshold) for c, e in zip(data, errors, strict=True)]
             layer = add_over(
                 self.viewer,

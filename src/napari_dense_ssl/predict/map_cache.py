@@ -243,6 +243,8 @@ def _overlap(box: Box, cy: int, cx: int) -> tuple[tuple[slice, slice], tuple[sli
 
 def _spans(indices: Indices) -> dict[int, tuple[slice, slice | Indices]]:
     """Return for each row (or column) of cells where its indices stand, and which of its pixels they are."""
+    if not indices.size:
+        return {}
     numbers, starts = np.unique(indices // CELL, return_index=True)
     found: dict[int, tuple[slice, slice | Indices]] = {}
     for number, low, high in zip(numbers, starts, [*starts[1:], len(indices)], strict=True):
