@@ -32,10 +32,14 @@ class ClassModel(QObject):
 
     def __init__(self) -> None:
         super().__init__()
-        self.colours = np.array(class_colours())
         self.hidden: frozenset[int] = frozenset()
         self.chosen: frozenset[int] = frozenset()
         self._names: dict[int, str] = {}
+
+    @property
+    def colours(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Colour of each label, RGBA in [0, 1], shape (256, 4)."""
+        return class_colours()
 
     def name(self, label: int) -> str:
         """Return a class's name: its number, counted from 0, until it is given another."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_dense_ssl.core.events import Beat
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.predict.class_figures import ClassFigures
-from napari_dense_ssl.volume import Volume
+
+if TYPE_CHECKING:
+    from napari_dense_ssl.volume import Volume
 
 _MOST_PIXELS = 2 * 10**8
 _BLOCK = 1024  # px, edge of what is read between two beats
