@@ -43,7 +43,7 @@ def follow(qtbot, dock) -> None:
 
 
 def computed(qtbot, dock) -> None:
-    qtbot.waitUntil(lambda: "computed" in dock.view_line.text(), timeout=20_000)
+    qtbot.waitUntil(lambda: "computed" in dock.view_line.text(), timeout=60_000)
 
 
 def shown(viewer, name: str, z: int) -> np.ndarray:
@@ -56,11 +56,11 @@ def test_scrolling(qtbot, em_viewer, dock, engine, errors):
     assert (shown(em_viewer, CLASSES, 3) == 4).all()
     assert (shown(em_viewer, ERROR, 3) == 0.25).all()
     assert engine.boxes[0].start[0] == 3, "what is in view comes first"
-    qtbot.waitUntil(lambda: bool(shown(em_viewer, CLASSES, 4).any()), timeout=5000)
+    qtbot.waitUntil(lambda: bool(shown(em_viewer, CLASSES, 4).any()), timeout=30_000)
     em_viewer.dims.set_current_step(0, 2)
     computed(qtbot, dock)
-    qtbot.waitUntil(lambda: engine.seen(1) > 0, timeout=5000)
-    qtbot.waitUntil(lambda: engine.seen(0) > 0, timeout=5000)
+    qtbot.waitUntil(lambda: engine.seen(1) > 0, timeout=30_000)
+    qtbot.waitUntil(lambda: engine.seen(0) > 0, timeout=30_000)
     first = [box.start[0] for box in engine.boxes if box.start[0] in (0, 1)]
     assert first[0] == 1, "ahead is where the user goes"
     count = engine.seen(3)
@@ -78,12 +78,12 @@ def test_a_slice_that_is_left_is_given_up(qtbot, em_viewer, dock, engine):
     show_all(em_viewer)
     engine.seconds = 60
     dock.follow.setChecked(True)
-    qtbot.waitUntil(lambda: engine.started > 0, timeout=10_000)
+    qtbot.waitUntil(lambda: engine.started > 0, timeout=60_000)
     assert dock.view_line.text().startswith("Slice 3: computing")
     engine.seconds = 0
     em_viewer.dims.set_current_step(0, 1)
-    qtbot.waitUntil(lambda: CLASSES in em_viewer.layers, timeout=10_000)
-    qtbot.waitUntil(lambda: bool(shown(em_viewer, CLASSES, 1).all()), timeout=5000)
+    qtbot.waitUntil(lambda: CLASSES in em_viewer.layers, timeout=60_000)
+    qtbot.waitUntil(lambda: bool(shown(em_viewer, CLASSES, 1).all()), timeout=30_000)
     assert engine.seen(3) == 0 or engine.boxes[0].start[0] == 1
 
 
@@ -97,7 +97,7 @@ def test_only_what_is_in_view_is_computed_also_after_the_image_was_moved(qtbot, 
     assert not there[40:].any()
     assert not there[:, 40:].any()
     em_viewer.layers["em"].translate = (100, 10 - 50 * 5, 20)  # another part comes into view
-    qtbot.waitUntil(lambda: bool((shown(em_viewer, CLASSES, 3) > 0)[65:75].any()), timeout=5000)
+    qtbot.waitUntil(lambda: bool((shown(em_viewer, CLASSES, 3) > 0)[65:75].any()), timeout=30_000)
     for name in (CLASSES, ERROR):
         np.testing.assert_allclose(em_viewer.layers[name].translate, em_viewer.layers["em"].translate)
     em_viewer.layers["em"].scale = (50, 2, 2)
@@ -110,11 +110,11 @@ def test_memory_is_bounded(qtbot, em_viewer, dock, engine, monkeypatch):
     follow(qtbot, dock)
     for z in (5, 0):
         em_viewer.dims.set_current_step(0, z)
-        qtbot.waitUntil(lambda z=z: bool(shown(em_viewer, CLASSES, z).all()), timeout=5000)
+        qtbot.waitUntil(lambda z=z: bool(shown(em_viewer, CLASSES, z).all()), timeout=30_000)
     assert shown(em_viewer, CLASSES, 5).all()
     assert not shown(em_viewer, CLASSES, 3).any(), "what was seen longest ago is dropped"
     em_viewer.dims.set_current_step(0, 3)
-    qtbot.waitUntil(lambda: bool(shown(em_viewer, CLASSES, 3).all()), timeout=5000)
+    qtbot.waitUntil(lambda: bool(shown(em_viewer, CLASSES, 3).all()), timeout=30_000)
 
 
 def test_a_deleted_map_stays_deleted_until_it_is_asked_for(qtbot, em_viewer, dock, engine, errors):
@@ -141,7 +141,7 @@ def test_other_data_are_never_shown_the_maps_of_the_old(qtbot, em_viewer, dock, 
     follow(qtbot, dock)
     count = engine.seen(3)
     em_viewer.layers["em"].data = 255 - stack
-    qtbot.waitUntil(lambda: engine.seen(3) > count, timeout=5000)
+    qtbot.waitUntil(lambda: engine.seen(3) > count, timeout=30_000)
     computed(qtbot, dock)
     engine.seconds = 60
     em_viewer.layers["em"].data = np.zeros((4, 40, 50), np.uint8)
@@ -149,7 +149,7 @@ def test_other_data_are_never_shown_the_maps_of_the_old(qtbot, em_viewer, dock, 
     assert dock.region.last.maximum() == 3
     engine.seconds = 0
     em_viewer.dims.set_current_step(0, 2)
-    qtbot.waitUntil(lambda: CLASSES in em_viewer.layers, timeout=5000)
+    qtbot.waitUntil(lambda: CLASSES in em_viewer.layers, timeout=30_000)
     assert em_viewer.layers[CLASSES].data.shape == (4, 40, 50)
 
 
@@ -164,15 +164,15 @@ def test_two_images_two_runs_and_other_names(qtbot, em_viewer, dock, engine, tmp
     assert (shown(em_viewer, CLASSES, 5) == 6).all(), "the layer is followed under its new name"
     assert len(em_viewer.layers) == 4
     dock.layer.choose(em_viewer.layers["em"])
-    qtbot.waitUntil(lambda: len(em_viewer.layers) == 6, timeout=5000)
+    qtbot.waitUntil(lambda: len(em_viewer.layers) == 6, timeout=30_000)
     (tmp_path / "other").mkdir()
     dock.run_field.set_path(str(tmp_path / "other"))
-    qtbot.waitUntil(lambda: len(em_viewer.layers) == 8, timeout=5000)
+    qtbot.waitUntil(lambda: len(em_viewer.layers) == 8, timeout=30_000)
     identity = str(em_viewer.layers["em"].unique_id)
     for run in ("run", "other"):
         assert sum(is_result(one, "classes", str(tmp_path / run), identity) for one in em_viewer.layers) == 1
     em_viewer.layers.remove("em")
-    qtbot.waitUntil(lambda: dock.layer.currentText() == "renamed", timeout=5000)
+    qtbot.waitUntil(lambda: dock.layer.currentText() == "renamed", timeout=30_000)
 
 
 def test_a_duplicate_of_a_map_keeps_what_it_was(qtbot, em_viewer, dock, engine):
@@ -197,13 +197,13 @@ def test_two_windows(qtbot, make_napari_viewer_proxy, open_dock, engine, stack, 
         docks.append(open_dock(viewer, "Classes"))
         docks[-1].error.setChecked(False)
         click(qtbot, docks[-1].slice_button)
-    qtbot.waitUntil(lambda: not any(dock.busy for dock in docks), timeout=10_000)
+    qtbot.waitUntil(lambda: not any(dock.busy for dock in docks), timeout=60_000)
     for number, viewer in enumerate(viewers):
         there = [bool(shown(viewer, CLASSES, z).any()) for z in (0, 1)]
         assert there == [number == 0, number == 1]
     docks[0].table.select([1])
     docks[0].table.hide_button.click()
-    qtbot.waitUntil(lambda: viewers[0].layers[CLASSES].colormap.map(1)[3] == 0, timeout=2000)
+    qtbot.waitUntil(lambda: viewers[0].layers[CLASSES].colormap.map(1)[3] == 0, timeout=60_000)
     assert viewers[1].layers[CLASSES].colormap.map(2)[3] == 1
 
 
@@ -224,7 +224,7 @@ def test_a_dock_opened_again_finds_its_maps(qtbot, em_viewer, dock, engine, open
     assert again.trust.value() == 0.5
     em_viewer.dims.set_current_step(0, 0)
     again.follow.setChecked(True)
-    qtbot.waitUntil(lambda: bool(shown(em_viewer, CLASSES, 0).all()), timeout=5000)
+    qtbot.waitUntil(lambda: bool(shown(em_viewer, CLASSES, 0).all()), timeout=30_000)
     assert len(em_viewer.layers) == 3
 
 
@@ -250,7 +250,7 @@ def test_views_across_the_slices_show_what_is_there_and_offer_the_rest(
     assert (cut[3] == 4).all()
     dock.error.setChecked(False)
     click(qtbot, dock.view_button)
-    qtbot.waitUntil(lambda: not dock.busy, timeout=10_000)
+    qtbot.waitUntil(lambda: not dock.busy, timeout=60_000)
     cut = np.asarray(layer.data[:, 40])
     assert [int(row.min()) for row in cut] == [1, 2, 3, 4, 5, 6], "each slice its own map"
     value = layer.get_value((100 + 2 * 50, 10 + 40 * 5, 20 + 64 * 5), world=True)
@@ -262,7 +262,7 @@ def test_views_across_the_slices_show_what_is_there_and_offer_the_rest(
     for name in (CLASSES, ERROR):
         np.testing.assert_allclose(em_viewer.layers[name].scale, (50, 5, 5))
     click(qtbot, dock.view_button)
-    qtbot.waitUntil(lambda: not dock.busy, timeout=10_000)
+    qtbot.waitUntil(lambda: not dock.busy, timeout=60_000)
     assert np.asarray(layer.data).all()
     em_viewer.dims.ndisplay = 2
     assert not dock.view_button.isVisibleTo(dock)
@@ -279,12 +279,12 @@ def test_a_region_stands_still_while_the_view_is_filled(qtbot, em_viewer, dock, 
     engine.seconds = 0.03
     dock.error.setChecked(False)
     click(qtbot, dock.region_button)
-    qtbot.waitUntil(lambda: engine.started > 0, timeout=10_000)
+    qtbot.waitUntil(lambda: engine.started > 0, timeout=60_000)
     dock.follow.setChecked(True)
-    qtbot.waitUntil(lambda: dock.job.paused, timeout=2000)
+    qtbot.waitUntil(lambda: dock.job.paused, timeout=60_000)
     computed(qtbot, dock)
     assert not dock.job.paused
-    qtbot.waitUntil(lambda: not dock.busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not dock.busy, timeout=60_000)
     assert [int(shown(em_viewer, CLASSES, z).min()) for z in range(6)] == [1, 2, 3, 4, 5, 6]
 
 
