@@ -126,6 +126,7 @@ class ClassesDock(ClassesForm):
             self.view_line.setText(
                 "The whole volume is computed: there is nothing to follow. Delete its layers to compute anew."
             )
+            self.view_line.show()
         else:
             self._start_following()
         self.update_buttons()
@@ -169,8 +170,7 @@ class ClassesDock(ClassesForm):
             case Preview():
                 self.look.happened(self.follower.maps, event)
             case Step(fraction=1.0):
-                self._go_on()
-                self._describe_view("computed")
+                self._looked(self.follower.view)  # which may be another one by now
             case Step(seconds_left=left):
                 time = f" · {duration(left)} left" if left is not None and left >= 1 else ""
                 self._describe_view(f"{100 * event.fraction:.0f} %{time}")
@@ -193,11 +193,9 @@ class ClassesDock(ClassesForm):
         if across:
             volume = self.viewer.dims.ndisplay == 3
             kind = "The 3-D view" if volume else "This view cuts across the slices; it"
-            text = (
-                ""
-                if self.look.on_disk() is not None
-                else f"{kind} shows what is computed{self.look.extent()}."
-            )
+            text = f"{kind} shows what is computed{self.look.extent()}."
+            if self.look.on_disk() is not None:
+                text = ""
         elif self.follow.isChecked() and layer is not None:
             z = slice_in_view(self.viewer, layer)
             text = f"Slice {z}: {state}" if state and z is not None else "Nothing of the image is in view."

@@ -53,6 +53,7 @@ class Follower(QObject):
         self.maps: ResultMaps | None = None
         self.message = ""
         self.cropped = False
+        self.view: View | None = None
         self._watch = Watch()
         self._job: Job | None = None
         self._z: int | None = None
@@ -131,6 +132,7 @@ class Follower(QObject):
         if view is not None:
             view = View(view.box, self._next(view))
             self.maps.cache.look(view.box)
+        self.view = view
         self._watch.look(view)
         self.looked.emit(view)
 
