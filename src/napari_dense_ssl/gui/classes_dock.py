@@ -39,7 +39,6 @@ class ClassesDock(ClassesForm):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self._keeper = PredictorKeeper()
-        self._tally = Tally()
         self._waits = False
         self.follower = Follower(napari_viewer, self)
         self.look = ClassesLook(self, self._keeper)
@@ -193,9 +192,8 @@ class ClassesDock(ClassesForm):
         if across:
             volume = self.viewer.dims.ndisplay == 3
             kind = "The 3-D view" if volume else "This view cuts across the slices; it"
-            text = f"{kind} shows what is computed{self.look.extent()}."
-            if self.look.on_disk() is not None:
-                text = ""
+            whole = self.look.on_disk() is not None
+            text = "" if whole else f"{kind} shows what is computed{self.look.extent()}."
         elif self.follow.isChecked() and layer is not None:
             z = slice_in_view(self.viewer, layer)
             text = f"Slice {z}: {state}" if state and z is not None else "Nothing of the image is in view."
@@ -232,7 +230,7 @@ class ClassesDock(ClassesForm):
         maps.demand()
         keeper, source, computed, run = self._keeper, maps.source, maps.computed, maps.run
         what, device, cache = self.what, self.device.kind(), maps.cache
-        tally = self._tally = Tally()
+        tally = Tally()
 
         def happened(event: Event) -> None:
             if isinstance(event, Preview):
@@ -303,10 +301,8 @@ class ClassesDock(ClassesForm):
 
     def _add_whole(self, maps: ResultMaps, out: Path, found: dict[str, Any]) -> None:
         """Show what is on disk in the place of what was in memory."""
-        if self.follow.isChecked():
-            self.follow.setChecked(False)
-        threshold = maps.computed.threshold
-        add_output(self.viewer, found, maps.source, maps.run, out, maps.model, threshold)
+        self.follow.setChecked(False)
+        add_output(self.viewer, found, maps.source, maps.run, out, maps.model, maps.computed.threshold)
         self.look.show()
         self._describe_view()
 
@@ -353,8 +349,8 @@ class ClassesDock(ClassesForm):
 
     def _over(self, outcome: Outcome, text: str) -> None:
         self._waits = False
-        self.progress.finish("failed" if outcome is Outcome.FAILED else "stopped")
-        failed = outcome is Outcome.FAILED and self.job is not None
+        failed = outcome is Outcome.FAILED
+        self.progress.finish("failed" if failed else "stopped")
         self.status.setText(self.job.message if failed and self.job is not None else text)
         self.update_buttons()
 
