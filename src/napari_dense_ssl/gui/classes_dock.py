@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 class ClassesDock(ClassesForm):
     """Computes what the form asks for; what is there to see is kept by :class:`ClassesLook`.
 
-    Two jobs may run beside each other: one follows the view, one computes a slice, a region or the whole
-    volume, and stands still while the first one fills what is in view.
+    Two jobs may run at once: one follows the view, one computes a slice, a region or the whole volume, and
+    stands still while the first one fills what is in view.
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
@@ -157,12 +157,12 @@ class ClassesDock(ClassesForm):
         if view is None:
             self._go_on()
             self._describe_view()
-        elif maps.cache.missing(view.box, "error" if self.error.isChecked() else "classes") is None:
-            self._go_on()
-            self._describe_view("computed")
-        else:
+        elif maps.cache.missing(view.box, "error" if "error" in self.what else "classes"):
             self._wait()
             self._describe_view("computing …")
+        else:
+            self._go_on()
+            self._describe_view("computed")
 
     def _followed(self, event: Event) -> None:
         match event:
@@ -206,7 +206,6 @@ class ClassesDock(ClassesForm):
 
     def _turned(self, event: Any = None) -> None:
         self._describe_view("computing …")
-        self.update_buttons()
 
     # -- into memory -----------------------------------------------------------------------------------
 
