@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from napari_dense_ssl.core.events import Beat, Event, Finished, Noted, Preview, Started, Step
 from napari_dense_ssl.core.geometry import Box, Grid
+from napari_dense_ssl.predict.flight import PlanePart
+from napari_dense_ssl.predict.windows import Layout, windows
 
 MAIN = threading.main_thread()
 
@@ -70,32 +73,64 @@ class FakeTrain:
             (out / "settings.yaml").write_text("{}")
 
 
-class FakePredict:
-    """Yields maps of which slice and pixel can be told: classes z + 1, error 0.25 at first."""
+class FakePredictor:
+    """Stands in for a network: classes z + 1, error 0.25 at first, tiles of 64 px; takes `seconds` a pass.
+
+    `boxes` and `whats` are what was computed, tile by tile.
+    """
+
+    halo = 8
+    run = None
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds
-        self.error = 0.25
+        self.error: float | np.ndarray[Any, Any] = 0.25
         self.boxes: list[Box] = []
         self.whats: list[tuple[str, ...]] = []
-        self.closed = 0
+        self.started = self.closed = 0
+        self.device = SimpleNamespace(description="CPU", kind="cpu")
 
-    def view(self, volume: Any, predictor: Any, box: Box, *, what: tuple[str, ...]) -> Iterator[Event]:
+    def for_viewing(self) -> FakePredictor:
+        return self
+
+    def passes(self, what: Sequence[str]) -> int:
+        return 3 if "error" in what else 1
+
+    def layout(self, what: Sequence[str]) -> Layout:
+        return Layout(64, self.halo, 8)
+
+    def count(self, volume: Any, boxes: Iterable[Box], what: Sequence[str]) -> int:
+        return sum(box.shape[0] * len(self.layout(what).tiles(volume.shape[1:], box)) for box in boxes)
+
+    def intensity(self, volume: Any) -> tuple[Any, tuple[str, ...]]:
+        return None, ()
+
+    def parts(
+        self, volume: Any, boxes: Iterable[Box], what: Sequence[str], intensity: Any = None
+    ) -> Generator[PlanePart | Beat]:
         assert threading.current_thread() is not MAIN
-        self.boxes.append(box)
-        self.whats.append(what)
+        self.started += 1
         try:
-            yield Started("predict", box.shape[0], "tile", {"device": "CPU"})
-            for index, z in enumerate(range(box.start[0], box.stop[0]), start=1):
-                plane = box.plane(z)
-                classes = np.full(plane.shape[1:], z + 1, np.uint8)
-                error = np.full(plane.shape[1:], self.error, np.float32) if "error" in what else None
-                deadline = time.monotonic() + self.seconds
-                while time.monotonic() < deadline:
-                    time.sleep(0.005)
+            for window in windows(boxes, volume.shape[1:], self.layout(what)):
+                for _ in range(self.passes(what)):
+                    deadline = time.monotonic() + self.seconds
+                    while time.monotonic() < deadline:
+                        time.sleep(0.005)
+                        yield Beat()
                     yield Beat()
-                yield Preview(z, plane, Grid(tuple(map(float, plane.start[1:]))), classes, error)
-                yield Step(index, box.shape[0], index / box.shape[0], 0.0, 1e6)
-            yield Finished(None, {"pixels": box.size, "seconds": 1.0})
+                box = window.box
+                self.boxes.append(box)
+                self.whats.append(tuple(what))
+                shape = box.shape[1:]
+                error = None
+                if "error" in what:
+                    error = np.broadcast_to(np.asarray(self.error, np.float32), volume.shape[1:])
+                    error = np.ascontiguousarray(error[box.slices[1:]])
+                classes = np.full(shape, box.start[0] + 1, np.uint8)
+                yield PlanePart(box, classes, np.ones(shape, np.float32), error)
         finally:
             self.closed += 1
+
+    def seen(self, z: int) -> int:
+        """Return how many tiles of a slice were computed."""
+        return sum(box.start[0] == z for box in self.boxes)

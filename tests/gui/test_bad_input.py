@@ -17,7 +17,7 @@ from qtpy.QtCore import Qt
 
 from napari_dense_ssl.engine import train
 from napari_dense_ssl.engine.settings import TrainSettings
-from napari_dense_ssl.gui import classes_dock as classes_module
+from napari_dense_ssl.gui import whole as whole_module
 from napari_dense_ssl.gui.session import runs_of_session
 from napari_dense_ssl.volume import Volume
 
@@ -330,7 +330,7 @@ def test_outputs(qtbot, make_napari_viewer_proxy, open_dock, tmp_path, errors, t
     out.parent.mkdir()
     spoil(out)
     dock = classes_dock(make_napari_viewer_proxy, open_dock, trained)
-    monkeypatch.setattr(classes_module.QFileDialog, "getSaveFileName", lambda *_, **__: (str(out), ""))
+    monkeypatch.setattr(whole_module.QFileDialog, "getSaveFileName", lambda *_, **__: (str(out), ""))
     click(qtbot, dock.whole_button)
     qtbot.waitUntil(lambda: bool(errors()) and not dock.busy, timeout=60_000)
     only(errors, dock, said)

@@ -6,105 +6,63 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QGridLayout, QPushButton
-
 from napari_dense_ssl.core.errors import RegionError, RunError, SettingsError
 from napari_dense_ssl.core.events import Event, Noted, Preview, Started, Step
 from napari_dense_ssl.core.geometry import Box
-from napari_dense_ssl.gui.devices import DeviceField
-from napari_dense_ssl.gui.dock import Dock
-from napari_dense_ssl.gui.fields import LayerField, PathField, ProgressRow, form, shrinkable
+from napari_dense_ssl.core.watch import View, Watch
+from napari_dense_ssl.gui.classes_form import ClassesForm
+from napari_dense_ssl.gui.classes_look import ClassesLook
+from napari_dense_ssl.gui.fields import duration, size_text
+from napari_dense_ssl.gui.follower import LIMIT, Follower
 from napari_dense_ssl.gui.job import Outcome
-from napari_dense_ssl.gui.layers import LayerSource, layer_source
-from napari_dense_ssl.gui.prediction import PredictorKeeper, Tally, output_layers
-from napari_dense_ssl.gui.region import RegionField
+from napari_dense_ssl.gui.layers import layer_source
+from napari_dense_ssl.gui.memory import cache_bytes
+from napari_dense_ssl.gui.prediction import PredictorKeeper, Tally, filled, followed, written
 from napari_dense_ssl.gui.remember import add_recent
-from napari_dense_ssl.gui.results import ResultMaps, is_result
+from napari_dense_ssl.gui.results import ResultMaps
 from napari_dense_ssl.gui.session import runs_of_session
-from napari_dense_ssl.gui.views import slice_in_view, view_of
+from napari_dense_ssl.gui.views import box_in_view, shows_slices, slice_in_view, stack_shape
+from napari_dense_ssl.gui.whole import add_output, ask_where, room_for
+from napari_dense_ssl.predict.map_cache import MapCache
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-_FOLLOW_MS = 150  # after the last movement of a slider or the camera
-_FOLLOW_LIMIT = 2048  # px, longest edge of what is computed while following
-_IN_MEMORY = 10**9  # voxels of a region: five bytes each are kept in memory
 
+class ClassesDock(ClassesForm):
+    """Computes what the form asks for; what is there to see is kept by :class:`ClassesLook`.
 
-class ClassesDock(Dock):
-    """Run and layer; this slice, a region, or the whole volume; classes, error, or both."""
+    Two jobs may run at once: one follows the view, one computes a slice, a region or the whole volume, and
+    stands still while the first one fills what is in view.
+    """
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
-        self.run_field = PathField("runs", "folder", "run folder")
-        self.run_field.setToolTip("A folder that training wrote; the latest of this session comes first")
-        self.layer = LayerField(napari_viewer)
-        self.layer.setToolTip("Image layer to look at: a stack of grey-value slices (Z, Y, X)")
-        self.error = QCheckBox("equivariance error")
-        self.error.setChecked(True)
-        self.error.setToolTip(
-            "Compare the map with those of the turned, flipped and moved image: 0 where they agree, "
-            "1 where they do not. Takes about ten times as long as the classes alone"
-        )
-        self.device = DeviceField()
-        self.region = RegionField(napari_viewer)
-        self.shown = shrinkable(QComboBox())
-        self.shown.addItems(["classes", "equivariance error", "both"])
-        self.shown.setToolTip("Which of the maps are visible over the image")
-        rows = form()
-        rows.addRow("Run", self.run_field)
-        rows.addRow("Layer", self.layer)
-        rows.addRow("Compute", self.error)
-        rows.addRow("Device", self.device)
-        rows.addRow("Region", self.region)
-        self.body.addLayout(rows)
-        self.slice_button, self.region_button = QPushButton("This slice"), QPushButton("Region")
-        self.whole_button, self.stop_button = QPushButton("Whole volume …"), QPushButton("Stop")
-        self.slice_button.setToolTip("Compute the whole slice that the slider stands at")
-        self.region_button.setToolTip("Compute the region above, into memory")
-        self.whole_button.setToolTip(
-            "Compute everything into an OME-Zarr on disk; choose an unfinished one to go on with it"
-        )
-        self.stop_button.setToolTip("Stop; what is computed stays, and on disk it can be gone on with")
-        self.follow = QCheckBox("follow the slice in view")
-        self.follow.setToolTip("While you scroll, compute what is in view and not computed yet")
-        grid = QGridLayout()
-        grid.setSpacing(6)
-        grid.addWidget(self.slice_button, 0, 0)
-        grid.addWidget(self.region_button, 0, 1)
-        grid.addWidget(self.whole_button, 1, 0)
-        grid.addWidget(self.stop_button, 1, 1)
-        self.body.addLayout(grid)
-        self.body.addWidget(self.follow)
-        below = form()
-        below.addRow("Show", self.shown)
-        self.body.addLayout(below)
-        self.progress = ProgressRow()
-        self.body.addWidget(self.progress)
-        self.body.addWidget(self.status)
-        self.body.addStretch(1)
-        self._maps: dict[tuple[str, str], ResultMaps] = {}
         self._keeper = PredictorKeeper()
-        self._tally = Tally()
-        self._following = False
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_FOLLOW_MS)
-        self._timer.timeout.connect(self._follow)
-        for signal in self._view_signals():
-            signal.connect(self._moved)
+        self._waits = False
+        self.follower = Follower(napari_viewer, self)
+        self.look = ClassesLook(self, self._keeper)
+        self.follower.happened.connect(self._followed)
+        self.follower.ended.connect(self._follow_ended)
+        self.follower.looked.connect(self._looked)
+        self.look.moved.connect(self.follower.moved)
+        self.look.replaced.connect(self._chosen_changed)
+        for signal in (napari_viewer.dims.events.ndisplay, napari_viewer.dims.events.order):
+            signal.connect(self._turned)
+        napari_viewer.layers.events.removed.connect(self._removed)
         self.slice_button.clicked.connect(self.this_slice)
         self.region_button.clicked.connect(self.this_region)
+        self.view_button.clicked.connect(self.this_view)
         self.whole_button.clicked.connect(self.whole_volume)
         self.stop_button.clicked.connect(self.stop)
-        self.follow.toggled.connect(lambda on: self._timer.start() if on else None)
-        self.shown.currentIndexChanged.connect(lambda _: self._show_layers())
-        self.run_field.changed.connect(lambda _: self.update_buttons())
-        self.layer.layer_changed.connect(self._layer_changed)
+        self.follow.toggled.connect(self._follow_toggled)
+        for changed in (self.error.toggled, self.device.currentIndexChanged):
+            changed.connect(self._refollow)
+        self.run_field.changed.connect(self._chosen_changed)
+        self.layer.layer_changed.connect(self._chosen_changed)
         runs_of_session().added.connect(self._run_added)
         self.run_field.set_path(runs_of_session().latest)
-        self._layer_changed()
+        self._chosen_changed()
 
     # -- what is asked for -----------------------------------------------------------------------------
 
@@ -113,17 +71,21 @@ class ClassesDock(Dock):
         """Which maps are computed."""
         return ("classes", "error") if self.error.isChecked() else ("classes",)
 
-    def _chosen(self) -> tuple[Any, LayerSource, str]:
-        """Return the layer, what was read off it, and the run folder."""
+    def run_path(self) -> str:
+        """Return the chosen run folder; empty where there is none."""
+        text = self.run_field.path()
+        return str(Path(text).expanduser()) if text else ""
+
+    def _chosen(self) -> ResultMaps:
+        """Return the maps of the chosen layer and run."""
         layer = self.layer.layer()
         if layer is None:
             raise SettingsError("There is no image layer to look at; open a volume first (Volume dock).")
-        run = self.run_field.path()
-        if not run:
+        if not self.run_path():
             raise RunError("No run is chosen; train one (Train dock), or browse for its folder.")
         source = layer_source(layer)
         source.check()
-        return layer, source, str(Path(run).expanduser())
+        return self.look.maps_of(source, self.run_path())
 
     def this_slice(self) -> None:
         """Compute the slice that the slider stands at."""
@@ -132,138 +94,239 @@ class ClassesDock(Dock):
             z = slice_in_view(self.viewer, layer)
             if z is None:
                 raise RegionError(f"The slider stands outside of {layer.name}; move it into the image.")
-            return Box.whole(_shape(layer)).plane(z)
+            return Box.whole(stack_shape(layer)).plane(z)
 
-        self._compute(box, follows=False)
+        self._compute(box)
 
     def this_region(self) -> None:
         """Compute the chosen region into memory."""
+        self._compute(lambda layer: self.region.box(layer) or Box.whole(stack_shape(layer)))
+
+    def this_view(self) -> None:
+        """Compute what a view that cuts across the slices, or shows the volume, has of them."""
 
         def box(layer: Any) -> Box:
-            box = self.region.box(layer) or Box.whole(_shape(layer))
-            if box.size > _IN_MEMORY:
-                raise RegionError(
-                    f"The region {box} has {box.size / 1e9:.1f} billion voxels, too many for memory; "
-                    "choose a smaller one, or Whole volume, which goes to disk."
-                )
+            box = box_in_view(self.viewer, layer)
+            if box is None:
+                raise RegionError(f"{layer.name} is out of view; move it into the window.")
             return box
 
-        self._compute(box, follows=False)
+        self._compute(box)
 
-    def _follow(self) -> None:
-        busy_otherwise = self.busy and not self._following
-        layer = self.layer.layer()
-        if not self.follow.isChecked() or busy_otherwise or layer is None or not self.run_field.path():
+    # -- following -------------------------------------------------------------------------------------
+
+    def _follow_toggled(self, on: bool) -> None:
+        if not on:
+            self.follower.stop()
+            self._go_on()
+            self._describe_view()
+        elif self.look.on_disk() is not None:
+            self.follow.setChecked(False)
+            self.view_line.setText(
+                "The whole volume is computed: there is nothing to follow. Delete its layers to compute anew."
+            )
+            self.view_line.show()
+        else:
+            self._start_following()
+        self.update_buttons()
+
+    def _start_following(self) -> None:
+        maps = self.attempt("Following", self._chosen)
+        if maps is None:
+            self.follow.setChecked(False)
             return
-        view = view_of(self.viewer, layer, _FOLLOW_LIMIT)
-        if view is not None and not self._has(layer, view.box):
-            box = view.box
-            self._compute(lambda _: box, follows=True)
+        maps.demand()
+        keeper, source, computed, run = self._keeper, maps.source, maps.computed, maps.run
+        what, device, cache = self.what, self.device.kind(), maps.cache
 
-    def _has(self, layer: Any, box: Box) -> bool:
-        run = str(Path(self.run_field.path()).expanduser())
-        maps = self._maps.get((str(layer.unique_id), run))
-        return maps is not None and maps.covers(box, self.what)
+        def begin(watch: Watch) -> Iterator[Event]:
+            return followed(keeper, source, computed, cache, run, device, what, watch)
 
-    # -- in memory -------------------------------------------------------------------------------------
+        self.follower.start(maps, begin)
 
-    def _compute(self, choose: Callable[[Any], Box], *, follows: bool) -> None:
-        def prepare() -> tuple[LayerSource, str, Box]:
-            layer, source, run = self._chosen()
-            return source, run, choose(layer)
+    def _refollow(self, *_: Any) -> None:
+        """Follow with what is set now."""
+        if self.follow.isChecked():
+            self.follower.stop()
+            self._start_following()
+
+    def _looked(self, view: View | None) -> None:
+        maps = self.follower.maps
+        if maps is None:
+            return
+        if view is None:
+            self._go_on()
+            self._describe_view()
+        elif maps.cache.missing(view.box, "error" if "error" in self.what else "classes"):
+            self._wait()
+            self._describe_view("computing …")
+        else:
+            self._go_on()
+            self._describe_view("computed")
+
+    def _followed(self, event: Event) -> None:
+        match event:
+            case Preview():
+                self.look.happened(self.follower.maps, event)
+            case Step(fraction=1.0):
+                self._looked(self.follower.view)  # which may be another one by now
+            case Step(seconds_left=left):
+                time = f" · {duration(left)} left" if left is not None and left >= 1 else ""
+                self._describe_view(f"{100 * event.fraction:.0f} %{time}")
+            case Noted(message=message):
+                self.status.setText(message)
+            case _:
+                pass
+
+    def _follow_ended(self, outcome: Outcome) -> None:
+        if outcome is Outcome.FAILED:
+            self.status.setText(self.follower.message)
+        self.follow.setChecked(False)
+        self._go_on()
+        self.update_buttons()
+
+    def _describe_view(self, state: str = "") -> None:
+        across = not shows_slices(self.viewer)
+        self.view_button.setVisible(across and self.look.on_disk() is None)
+        layer = self.layer.layer()
+        if across:
+            volume = self.viewer.dims.ndisplay == 3
+            kind = "The 3-D view" if volume else "This view cuts across the slices; it"
+            whole = self.look.on_disk() is not None
+            text = "" if whole else f"{kind} shows what is computed{self.look.extent()}."
+        elif self.follow.isChecked() and layer is not None:
+            z = slice_in_view(self.viewer, layer)
+            text = f"Slice {z}: {state}" if state and z is not None else "Nothing of the image is in view."
+            if self.follower.cropped and z is not None:
+                text += f". Only the middle {LIMIT} px: zoom in to see the rest"
+        else:
+            text = "" if self.follow.isEnabled() else "Choose a run and an image layer to begin."
+        self.view_line.setText(text)
+        self.view_line.setVisible(bool(text))
+
+    def _turned(self, event: Any = None) -> None:
+        self._describe_view("computing …")
+
+    # -- into memory -----------------------------------------------------------------------------------
+
+    def _compute(self, choose: Callable[[Any], Box]) -> None:
+        def prepare() -> tuple[ResultMaps, Box]:
+            maps, limit = self._chosen(), cache_bytes()
+            box = choose(self.layer.layer())
+            needed = MapCache.bytes_of(box)
+            if needed > limit:
+                raise RegionError(
+                    f"{box.size / 1e6:.1f} million voxels need {size_text(needed)} of memory, and maps may "
+                    f"take {size_text(limit)} (napari's Preferences); choose less, or Whole volume, which "
+                    "goes to disk."
+                )
+            return maps, box
 
         begun = self.attempt("Computing the classes", prepare)
         if begun is None:
-            self.follow.setChecked(False)
             return
-        source, run, box = begun
-        maps = self._maps.setdefault((source.identity, run), ResultMaps(self.viewer, source, run))
-        what, device, keeper = self.what, self.device.kind(), self._keeper
-        self._tally = Tally()
-
-        def start() -> Iterator[Event]:
-            from napari_dense_ssl.predict import predict_view
-
-            yield from predict_view(source.open(), keeper.open(run, device), box, what=what)
+        maps, box = begun
+        maps.demand()
+        keeper, source, computed, run = self._keeper, maps.source, maps.computed, maps.run
+        what, device, cache = self.what, self.device.kind(), maps.cache
+        tally = Tally()
 
         def happened(event: Event) -> None:
             if isinstance(event, Preview):
-                maps.show(event)
-                self._tally.add(event)
-                self._show_layers()
+                self.look.happened(maps, event)
+                tally.add(event)
             self._happened(event)
 
         def ended(outcome: Outcome) -> None:
             if outcome is Outcome.FINISHED:
-                maps.cover(box, what)
                 slices = f"Slice {box.start[0]}" if box.shape[0] == 1 else f"{box.shape[0]} slices"
-                colours = f" Its colours end at {maps.error_limit:g}." if "error" in what else ""
-                self._done(f"{slices}: {self._tally}{colours}")
+                colours = f" Its colours end at {computed.error_limit:g}." if "error" in what else ""
+                self._done(f"{slices}: {tally}{colours}")
             else:
-                self._over(outcome)
-            self._timer.start()  # what is in view may have changed meanwhile
+                self._over(outcome, "Stopped. What was computed stays.")
+            self._describe_view()
 
-        self._following = follows
         self.progress.begin("starting …")
-        self.run("Computing the classes", start, happened=happened, ended=ended, source=source.identity)
+        self.run(
+            "Computing the classes",
+            lambda: filled(keeper, source, computed, cache, run, device, what, box),
+            happened=happened,
+            ended=ended,
+            source=source.identity,
+        )
 
     # -- to disk ---------------------------------------------------------------------------------------
 
     def whole_volume(self) -> None:
         """Compute the whole volume into an OME-Zarr; ask where, and go on where it is unfinished."""
-        chosen = self.attempt("Predicting the volume", self._chosen)
-        if chosen is None:
+        maps = self.attempt("Predicting the volume", self._chosen)
+        if maps is None:
             return
-        _, source, run = chosen
-        suggestion = str(Path(run) / f"{source.name} classes.zarr")
-        text, _ = QFileDialog.getSaveFileName(
-            self,
-            "OME-Zarr to write, or an unfinished one to go on with",
-            suggestion,
-            "OME-Zarr (*.zarr)",
-            options=QFileDialog.Option.DontConfirmOverwrite,
-        )
-        if not text:
+        source, run = maps.source, maps.run
+        out = ask_where(self, Path(run) / f"{source.name} classes.zarr")
+        if out is None:
             return
-        out = Path(text) if text.endswith(".zarr") else Path(f"{text}.zarr")
         what, device, keeper = self.what, self.device.kind(), self._keeper
-        layers: list[Any] = []
+        found: dict[str, Any] = {}
+        room = "" if out.exists() else room_for(out, source.shape, what)
 
-        def start() -> Iterator[Event]:
-            from napari_dense_ssl.predict import predict
-
-            yield from predict(source.open(), keeper.open(run, device), out, what=what, resume=out.exists())
-            layers.extend(output_layers(out, run, what, source.name))
+        def happened(event: Event) -> None:
+            if isinstance(event, Started):
+                done = event.details.get("done_before", 0)
+                before = f" {done} of {event.total} blocks were there already." if done else ""
+                self.status.setText(
+                    f"Writing {out}.{before} {room} It may be stopped, and gone on with later."
+                )
+            else:
+                self._happened(event)
 
         def ended(outcome: Outcome) -> None:
             if outcome is Outcome.FINISHED:
-                self._add_output(layers)
                 self._done(f"The whole volume is in {out}.")
+                self._add_whole(maps, out, found)
             else:
-                self._over(outcome)
+                self._over(
+                    outcome, f"Stopped. Choose {out} again under Whole volume to go on where it stands."
+                )
 
-        self._following = False
         self.progress.begin("starting …")
-        self.run("Predicting the volume", start, happened=self._happened, ended=ended, source=source.identity)
+        self.run(
+            "Predicting the volume",
+            lambda: written(keeper, source, run, device, what, out, found),
+            happened=happened,
+            ended=ended,
+            source=source.identity,
+        )
 
-    def _add_output(self, layers: list[tuple[Any, dict[str, Any], str]]) -> None:
-        selected = set(self.viewer.layers.selection)
-        for data, keywords, kind in layers:
-            add = self.viewer.add_labels if kind == "labels" else self.viewer.add_image
-            add(data, **keywords)
-        if selected:
-            self.viewer.layers.selection = selected
-        self._show_layers()
+    def _add_whole(self, maps: ResultMaps, out: Path, found: dict[str, Any]) -> None:
+        """Show what is on disk in the place of what was in memory."""
+        self.follow.setChecked(False)
+        add_output(self.viewer, found, maps.source, maps.run, out, maps.model, maps.computed.threshold)
+        self.look.show()
+        self._describe_view()
 
     # -- progress --------------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Stop the job; stop following as well."""
-        self.follow.setChecked(False)
-        if self.job is not None and self.busy:
-            self.job.stop()
-            self.status.setText("Stopping …")
-            self.update_buttons()
+        """Stop the job; where there is none, stop following."""
+        if self.job is None or not self.busy:
+            self.follow.setChecked(False)
+            return
+        self.job.stop()
+        self.status.setText("Stopping …")
+        self.update_buttons()
+
+    def _wait(self) -> None:
+        """Let the job stand still while what is in view is computed."""
+        if self.job is not None and self.busy and not self._waits:
+            self._waits = True
+            self.job.pause()
+
+    def _go_on(self) -> None:
+        if self._waits:
+            self._waits = False
+            if self.job is not None:
+                self.job.resume()
 
     def _happened(self, event: Event) -> None:
         match event:
@@ -277,19 +340,17 @@ class ClassesDock(Dock):
                 pass
 
     def _done(self, text: str) -> None:
+        self._waits = False
         self.progress.finish("done")
         self.status.setText(text)
         add_recent("runs", self.run_field.path())
         self.update_buttons()
 
-    def _over(self, outcome: Outcome) -> None:
-        self.progress.finish("failed" if outcome is Outcome.FAILED else "stopped")
-        if outcome is Outcome.FAILED:
-            self.follow.setChecked(False)
-            if self.job is not None:
-                self.status.setText(self.job.message)
-        else:
-            self.status.setText("Stopped. What was computed stays.")
+    def _over(self, outcome: Outcome, text: str) -> None:
+        self._waits = False
+        failed = outcome is Outcome.FAILED
+        self.progress.finish("failed" if failed else "stopped")
+        self.status.setText(self.job.message if failed and self.job is not None else text)
         self.update_buttons()
 
     # -- the window ------------------------------------------------------------------------------------
@@ -297,50 +358,43 @@ class ClassesDock(Dock):
     def update_buttons(self) -> None:
         """Enable what can be done now."""
         ready = self.layer.currentData() is not None and bool(self.run_field.path())
-        free = not self.busy or self._following
-        for button in (self.slice_button, self.region_button, self.whole_button):
-            button.setEnabled(ready and free)
-        self.stop_button.setEnabled(self.busy and self.job is not None and not self.job.stopping)
+        for button in (self.slice_button, self.region_button, self.whole_button, self.view_button):
+            button.setEnabled(ready and not self.busy)
+        self.follow.setEnabled(ready or self.follow.isChecked())
+        stoppable = self.busy and self.job is not None and not self.job.stopping
+        self.stop_button.setEnabled(bool(stoppable or (self.follow.isChecked() and not self.busy)))
 
-    def _layer_changed(self) -> None:
+    def _chosen_changed(self, *_: Any) -> None:
         layer = self.layer.layer()
         if layer is not None:
-            self.region.set_depth(_shape(layer)[0])
+            self.region.set_depth(stack_shape(layer)[0])
+        self.look.choose(layer, self.run_path())
+        if self.follow.isChecked():
+            self.follower.stop()
+            if layer is None:
+                self.follow.setChecked(False)
+            elif Path(self.run_path()).is_dir():  # not while a path is being typed
+                self._start_following()
         self.update_buttons()
+        self._describe_view()
 
     def _run_added(self, path: str) -> None:
         self.run_field.refresh()
         self.run_field.set_path(path)
 
-    def _show_layers(self) -> None:
-        chosen = self.shown.currentText()
-        for layer in self.viewer.layers:
-            for what, name in (("classes", "classes"), ("error", "equivariance error")):
-                if is_result(layer, what) and "live" not in layer.name:
-                    visible = chosen in (name, "both")
-                    if layer.visible != visible:
-                        layer.visible = visible
-
-    def _view_signals(self) -> tuple[Any, ...]:
-        camera = self.viewer.scene.camera.events
-        return self.viewer.dims.events.point, camera.zoom, camera.center
-
-    def _moved(self, event: Any = None) -> None:
-        if self.follow.isChecked():
-            self._timer.start()
+    def _removed(self, event: Any) -> None:
+        maps = self.follower.maps
+        if maps is not None and self.look.was_class_map(maps, str(event.value.unique_id)):
+            self.follow.setChecked(False)
+            self.status.setText("Following has stopped: its class map was deleted.")
 
     def shut(self) -> None:
-        """Let go of the viewer, stop the job, free the network's memory."""
-        self._timer.stop()
-        for signal in self._view_signals():
-            signal.disconnect(self._moved)
+        """Let go of the viewer, stop the jobs, free the network's memory; the layers stay."""
+        self.follower.shut()
+        for signal in (self.viewer.dims.events.ndisplay, self.viewer.dims.events.order):
+            signal.disconnect(self._turned)
+        self.viewer.layers.events.removed.disconnect(self._removed)
         runs_of_session().added.disconnect(self._run_added)
-        self._maps.clear()
+        self.look.shut()
         self._keeper.clear()
         super().shut()
-
-
-def _shape(layer: Any) -> tuple[int, int, int]:
-    data = layer.data[0] if layer.multiscale else layer.data
-    shape = (1, 1, 1, *(int(n) for n in data.shape))
-    return shape[-3], shape[-2], shape[-1]

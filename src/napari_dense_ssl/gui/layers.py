@@ -51,6 +51,7 @@ def volume_metadata(volume: Volume) -> dict[str, Any]:
             "dataset": volume.dataset,
             "format": volume.format,
             "voxel_size_known": volume.voxel_size_known,
+            "array": volume.levels[0].name,
         }
     }
 
@@ -121,7 +122,7 @@ class LayerSource:
         Keywords that put a layer of ours in the same place in the world: scale, translate, units, axis
         labels, rotation, shear and affine.
     recorded : mapping
-        Where our own reader took it from, else empty.
+        Where our own reader took it from; empty where another did, or its data were replaced since.
     """
 
     name: str
@@ -138,6 +139,15 @@ class LayerSource:
     def shape(self) -> tuple[int, ...]:
         """Shape of the finest level."""
         return tuple(int(n) for n in self.levels[0].shape)
+
+    def same_pixels(self, other: LayerSource) -> bool:
+        """Whether another look at a layer found the same layer, arrays and voxel size."""
+        return (
+            self.identity == other.identity
+            and self.voxel_size == other.voxel_size
+            and len(self.levels) == len(other.levels)
+            and all(a is b for a, b in zip(self.levels, other.levels, strict=True))
+        )
 
     def check(self) -> None:
         """Raise :class:`VolumeError` unless the layer is a stack of grey-value slices."""
@@ -203,5 +213,8 @@ def layer_source(layer: Layer) -> LayerSource:
             "shear": layer.shear,
             "affine": layer.affine.affine_matrix,
         },
-        recorded=recorded if "source" in recorded else {},
+        # An array that the user put in the place of the file's has another name, or none.
+        recorded=recorded
+        if "source" in recorded and recorded.get("array") == getattr(levels[0], "name", None)
+        else {},
     )

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from napari_dense_ssl.core.events import Preview
-from napari_dense_ssl.gui.colours import class_colormap
-from napari_dense_ssl.gui.layers import KEY, layer_data
-from napari_dense_ssl.gui.results import CLASSES_LOOK, CLASSES_MEAN, ERROR_LOOK, ERROR_MEANS, error_limit
+from napari_dense_ssl.core.events import Event, Noted, Preview
+from napari_dense_ssl.core.geometry import Box
+from napari_dense_ssl.core.watch import Watch
+from napari_dense_ssl.gui.layers import LayerSource, layer_data
+from napari_dense_ssl.gui.maps import full_resolution
+from napari_dense_ssl.gui.results import Computed
+from napari_dense_ssl.predict.class_figures import ClassFigures
+from napari_dense_ssl.predict.map_cache import MapCache
 
 
 class PredictorKeeper:
-    """Keeps the network that was used last, so that the next slice need not load it; any thread may."""
+    """Keeps the network and the volume that were used last, for the next slice; any thread may use it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._key: tuple[str, str] | None = None
         self._predictor: Any = None
+        self._source: LayerSource | None = None
+        self._volume: Any = None
 
     def open(self, run: str, device: str) -> Any:
         """Return the predictor of a run's newest checkpoint, from memory where it is the same."""
@@ -37,51 +43,129 @@ class PredictorKeeper:
                 self._key = key
             return self._predictor
 
+    def volume(self, source: LayerSource) -> Any:
+        """Return the volume of a layer, from memory where it is the same: its statistics are kept with it."""
+        with self._lock:
+            if self._source is None or not source.same_pixels(self._source):
+                self._source, self._volume = None, None
+                self._volume = source.open()
+                self._source = source
+            return self._volume
+
     def clear(self) -> None:
-        """Let go of it."""
+        """Let go of both."""
         with self._lock:
             self._key, self._predictor = None, None
+            self._source, self._volume = None, None
+
+
+def followed(
+    keeper: PredictorKeeper,
+    source: LayerSource,
+    computed: Computed,
+    cache: MapCache,
+    run: str,
+    device: str,
+    what: tuple[str, ...],
+    watch: Watch,
+) -> Iterator[Event]:
+    """Compute what is in view into a cache, until closed (in a worker)."""
+    from napari_dense_ssl.predict import follow
+
+    predictor = keeper.open(run, device)
+    cache = yield from _cache_for(predictor, computed, cache)
+    yield from follow(keeper.volume(source), predictor.for_viewing(), watch, cache, what=what)
+
+
+def filled(
+    keeper: PredictorKeeper,
+    source: LayerSource,
+    computed: Computed,
+    cache: MapCache,
+    run: str,
+    device: str,
+    what: tuple[str, ...],
+    box: Box,
+) -> Iterator[Event]:
+    """Compute a box into a cache (in a worker)."""
+    from napari_dense_ssl.predict import predict_view
+
+    predictor = keeper.open(run, device)
+    cache = yield from _cache_for(predictor, computed, cache)
+    volume = keeper.volume(source)
+    for event in predict_view(volume, predictor, box, what=what):
+        if isinstance(event, Preview):
+            error = None if event.error is None else full_resolution(event, event.error)
+            grey = volume.read(event.box)[0]
+            cache.write(event.box, full_resolution(event, event.classes), error, grey)
+        yield event
+
+
+def written(
+    keeper: PredictorKeeper,
+    source: LayerSource,
+    run: str,
+    device: str,
+    what: tuple[str, ...],
+    out: Path,
+    found: dict[str, Any],
+) -> Iterator[Event]:
+    """Compute a whole volume to disk (in a worker); put its layers in `found` at the end."""
+    from napari_dense_ssl.predict import predict
+
+    predictor = keeper.open(run, device)
+    yield from predict(keeper.volume(source), predictor, out, what=what, resume=out.exists())
+    found.update(output_layers(out, what))
+
+
+def _cache_for(predictor: Any, computed: Computed, cache: MapCache) -> Generator[Event, None, MapCache]:
+    """Return the cache to fill: another one where the given one is shown, but of an earlier checkpoint."""
+    if predictor.run is None or computed.cache is not cache:
+        return cache  # no longer shown: the image's data have been replaced meanwhile
+    if computed.made_with(predictor.run.fingerprint()):
+        yield Noted("The run has been trained on since: its earlier maps are dropped.")
+    return computed.cache
 
 
 class Tally:
     """Counts what a job's previews show: classes that occur, mean error."""
 
     def __init__(self) -> None:
-        self._counts = np.zeros(256, np.int64)
-        self._error, self._pixels = 0.0, 0
+        self._figures = ClassFigures()
 
     def add(self, preview: Preview) -> None:
         """Count a preview."""
-        self._counts += np.bincount(preview.classes.ravel(), minlength=256)
-        if preview.error is not None:
-            self._error += float(preview.error.sum(dtype=np.float64))
-            self._pixels += preview.error.size
+        self._figures.add(ClassFigures.of(preview.classes, preview.error))
 
     def __str__(self) -> str:
-        used = int(np.count_nonzero(self._counts[1:]))
-        text = f"{used} classes occur"
-        if self._pixels:
-            text += f", mean equivariance error {self._error / self._pixels:.3f} (0 to 1)"
+        text = f"{len(self._figures.labels)} classes occur"
+        error = self._figures.total_error()
+        if np.isfinite(error):
+            text += f", mean equivariance error {error:.3f} (0 to 1)"
         return f"{text}."
 
 
-def output_layers(out: Path, run: str, what: tuple[str, ...], of: str) -> Iterator[tuple[Any, Any, str]]:
-    """Return the layers of a predicted OME-Zarr: the error where it was asked for, and the classes."""
+def output_layers(out: Path, what: tuple[str, ...]) -> dict[str, tuple[Any, dict[str, Any]]]:
+    """Return data and keywords of the layers of a predicted OME-Zarr (in a worker): classes, and error."""
     from napari_dense_ssl.volume import open_volume
 
+    found = {}
     if "error" in what:
         data, keywords, _ = layer_data(open_volume(out))
-        # The sample of the contrast gives the 99.5th percentile: end at the round number above it.
-        high = error_limit(np.asarray(keywords["contrast_limits"][1]))
-        keywords |= {
-            "name": f"{of} equivariance error (0 to 1)",
-            "contrast_limits": (0.0, high),
-            **ERROR_LOOK,
-        }
-        keywords["metadata"][KEY] |= {"run": run, "of": of, "values": ERROR_MEANS, "unit": "share"}
-        yield data, keywords, "image"
+        found["error"] = (data, keywords)
     data, keywords, _ = layer_data(open_volume(out, dataset="labels/classes"))
     keywords.pop("contrast_limits", None)
-    keywords |= {"name": f"{of} classes", "colormap": class_colormap(), **CLASSES_LOOK}
-    keywords["metadata"][KEY] |= {"run": run, "of": of, "values": CLASSES_MEAN}
-    yield data, keywords, "labels"
+    found["classes"] = (data, keywords)
+    return found
+
+
+def figures_of_output(
+    figures: ClassFigures, out: Path, what: tuple[str, ...], source: LayerSource, keeper: PredictorKeeper
+) -> Iterator[Event]:
+    """Count the classes of a predicted OME-Zarr (in a worker)."""
+    from napari_dense_ssl.predict.counting import count_classes
+    from napari_dense_ssl.volume import open_volume
+
+    classes = open_volume(out, dataset="labels/classes")
+    error = open_volume(out) if "error" in what else None
+    yield from count_classes(figures, classes, error, keeper.volume(source))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import product
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pint
 
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.core.watch import View
@@ -14,15 +16,37 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
 
+def shows_slices(viewer: Viewer) -> bool:
+    """Whether the window shows slices along Z, not volumes (3-D) or planes that cut across the slices."""
+    dims = viewer.dims
+    return dims.ndisplay == 2 and set(dims.displayed) == {dims.ndim - 2, dims.ndim - 1}
+
+
+def to_voxels(viewer: Viewer, layer: Image, point: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return a point of the window's world in voxels of a layer, whose units may be others."""
+    position = np.asarray(point, float)[-layer.ndim :]
+    world = viewer.dims.units
+    if world is not None and len(world) >= layer.ndim:
+        registry: Any = pint.application_registry
+        units = zip(world[-layer.ndim :], layer.units, strict=True)
+        if all(a.dimensionality == b.dimensionality for a, b in units):
+            factors = [
+                registry.get_base_units(a)[0] / registry.get_base_units(b)[0]
+                for a, b in zip(world[-layer.ndim :], layer.units, strict=True)
+            ]
+            position = position * np.asarray(factors, float)
+    return np.asarray(layer.world_to_data(position), float)
+
+
 def slice_in_view(viewer: Viewer, layer: Image) -> int | None:
     """Return the slice (Z, voxels) of a stack that the sliders stand at; None outside of it."""
-    z = int(np.rint(layer.world_to_data(viewer.dims.point)[-3]))
-    depth = int(_shape(layer)[0])
+    z = int(np.rint(to_voxels(viewer, layer, viewer.dims.point)[-3]))
+    depth = int(stack_shape(layer)[0])
     return z if 0 <= z < depth else None
 
 
 def view_of(viewer: Viewer, layer: Image, limit: int) -> View | None:
-    """Return the part of a stack that is in view; None where the slider stands outside of it.
+    """Return the part of a slice that is in view; None where there is none.
 
     Parameters
     ----------
@@ -31,34 +55,63 @@ def view_of(viewer: Viewer, layer: Image, limit: int) -> View | None:
 
     Notes
     -----
-    Where the window shows other planes than slices (3-D, or turned axes), the middle of the slice that the
+    Computed from the camera, since layers learn what is in view only when the window is drawn again. Where
+    the window shows other planes than slices (3-D, or turned axes), the middle of the slice that the
     slider stands at is returned.
     """
     z = slice_in_view(viewer, layer)
     if z is None:
         return None
-    shape = _shape(layer)
-    low, high = [0, 0], [shape[1], shape[2]]
-    displayed = tuple(viewer.dims.displayed[-2:]) == (viewer.dims.ndim - 2, viewer.dims.ndim - 1)
-    if displayed and viewer.dims.ndisplay == 2 and layer.visible:
-        corners = np.asarray(layer.corner_pixels, float)[:, -2:]
-        if layer.multiscale:
-            corners = corners * np.asarray(layer.downsample_factors)[layer.data_level][-2:]
-        # A canvas that was never drawn reports an empty box: then all is taken.
-        if np.all(corners[1] > corners[0]):
-            low = [max(0, int(c)) for c in corners[0]]
-            high = [min(int(n), int(np.ceil(c)) + 1) for c, n in zip(corners[1], shape[1:], strict=True)]
+    low, high = [0, 0], list(stack_shape(layer)[1:])
+    if shows_slices(viewer):
+        box = box_in_view(viewer, layer)
+        if box is None:
+            return None
+        low, high = list(box.start[1:]), list(box.stop[1:])
     for axis in (0, 1):
         excess = high[axis] - low[axis] - limit
         if excess > 0:
             low[axis] += excess // 2
             high[axis] = low[axis] + limit
-        if high[axis] <= low[axis]:
-            return None
     return View(Box((z, low[0], low[1]), (z + 1, high[0], high[1])))
 
 
-def _shape(layer: Image) -> tuple[int, int, int]:
+def box_in_view(viewer: Viewer, layer: Image) -> Box | None:
+    """Return the voxels between the window's edges in a 2-D view, of any order of axes; None where none are.
+
+    In 3-D, the whole volume.
+    """
+    shape = stack_shape(layer)
+    dims = viewer.dims
+    if dims.ndisplay == 3:
+        return Box.whole(shape)
+    height, width = viewer.canvas.viewbox_size(viewer.layers)
+    zoom = viewer.scene.camera.zoom
+    middle = viewer.scene.camera.center[-2:]
+    corners = []
+    for down, right in product((-0.5, 0.5), repeat=2):
+        point = np.array(dims.point, float)
+        point[list(dims.displayed)] = middle[0] + down * height / zoom, middle[1] + right * width / zoom
+        corners.append(to_voxels(viewer, layer, point)[-3:])
+    across = dims.ndim - 3  # the layer's axes are the window's last ones
+    shown = [axis - across for axis in dims.displayed if axis >= across]
+    low, high = [0, 0, 0], list(shape)
+    for axis in range(3):
+        if axis in shown:
+            low[axis] = max(0, int(np.floor(np.min(corners, 0)[axis] + 0.5)))
+            high[axis] = min(shape[axis], int(np.floor(np.max(corners, 0)[axis] + 0.5)) + 1)
+        else:
+            low[axis] = int(np.rint(corners[0][axis]))
+            high[axis] = low[axis] + 1
+            if not 0 <= low[axis] < shape[axis]:
+                return None
+    if any(b <= a for a, b in zip(low, high, strict=True)):
+        return None
+    return Box((low[0], low[1], low[2]), (high[0], high[1], high[2]))
+
+
+def stack_shape(layer: Any) -> tuple[int, int, int]:
+    """Return the finest level's numbers of voxels along Z, Y and X."""
     data = layer.data[0] if layer.multiscale else layer.data
-    z, y, x = (int(n) for n in data.shape[-3:])
-    return z, y, x
+    shape = (1, 1, 1, *(int(n) for n in data.shape))
+    return shape[-3], shape[-2], shape[-1]

@@ -3,8 +3,10 @@
 May import ``model``, ``volume``, ``core`` and torch; no Qt. Begin with :class:`Predictor` in
 ``predictor.py``, which turns boxes of slices into :class:`PlanePart` s; ``views.py`` says what is compared
 for the equivariance error; ``whole.py`` writes a volume to OME-Zarr and resumes; ``view.py`` serves what a
-person looks at; ``probing.py`` turns scribbles into a segmentation: ``scribbles.py`` reads them,
-``probe_fit.py`` fits the classifier of ``classifier.py``, ``prior.py`` says how common the classes are.
+person asks for and ``following.py`` what they look at, into the bounded memory of ``map_cache.py``;
+``class_figures.py`` counts classes; ``probing.py`` turns scribbles into a segmentation: ``scribbles.py``
+reads them, ``probe_fit.py`` fits the classifier of ``classifier.py``, ``prior.py`` says how common the
+classes are.
 :mod:`~napari_dense_ssl.predict.settings` and :mod:`~napari_dense_ssl.predict.probe_settings` are free of
 torch.
 """
@@ -14,7 +16,10 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
+    from napari_dense_ssl.predict.class_figures import ClassFigures
     from napari_dense_ssl.predict.flight import PlanePart
+    from napari_dense_ssl.predict.following import follow
+    from napari_dense_ssl.predict.map_cache import MapCache
     from napari_dense_ssl.predict.predictor import Predictor
     from napari_dense_ssl.predict.probe_settings import ProbeSettings
     from napari_dense_ssl.predict.probing import probe
@@ -23,10 +28,13 @@ if TYPE_CHECKING:
     from napari_dense_ssl.predict.whole import predict
 
 __all__ = [
+    "ClassFigures",
+    "MapCache",
     "PlanePart",
     "PredictSettings",
     "Predictor",
     "ProbeSettings",
+    "follow",
     "predict",
     "predict_view",
     "probe",
@@ -35,7 +43,10 @@ __all__ = [
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "class_figures": ["ClassFigures"],
         "flight": ["PlanePart"],
+        "following": ["follow"],
+        "map_cache": ["MapCache"],
         "predictor": ["Predictor"],
         "probing": ["probe"],
         "probe_settings": ["ProbeSettings"],

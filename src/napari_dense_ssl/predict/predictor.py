@@ -25,6 +25,9 @@ from napari_dense_ssl.predict.windows import Layout, Window, groups, windows
 from napari_dense_ssl.volume import Intensity, Volume
 
 _TILE = {"cpu": 560, "cuda": 1024, "mps": 512}
+_VIEW_TILE = 400
+"""Edge of a window on a CPU while somebody looks, px: a pass of a quarter of a second, a tenth more halo."""
+
 _BYTES_PER_PIXEL = 8192
 """Memory of a forward pass and its averages for each pixel of a window, estimated from above."""
 
@@ -117,6 +120,18 @@ class Predictor:
         folder = run if isinstance(run, RunFolder) else RunFolder.open(run)
         chosen = choose_device(device, precision)
         return cls(folder.load_encoder(chosen.torch_device), chosen, settings, folder)
+
+    def for_viewing(self) -> Self:
+        """Return the same network with windows small enough to be left soon when the view changes."""
+        if self.settings.tile is not None or self.device.kind != "cpu":
+            return self
+        return type(self)(
+            self.encoder, self.device, self.settings.model_copy(update={"tile": _VIEW_TILE}), self.run
+        )
+
+    def passes(self, what: Sequence[str]) -> int:
+        """Return how many forward passes a window takes."""
+        return 1 + len(self._views(what))
 
     @property
     def halo(self) -> int:
