@@ -19,13 +19,11 @@ def test_json_is_one_object_and_nothing_else(call: Callable[..., Answer]) -> Non
     (line,) = answer.out.splitlines()
     found = json.loads(line)
     assert (found["method"], found["data"], found["seed"]) == ("vicreg", "moons", 3)
-    assert {"knn", "effective_rank", "rank_correlation", "score_error", "energy_distance", "modes_found"} <= set(
-        found["figures"]
-    )
+    wanted = {"knn", "effective_rank", "rank_correlation", "score_error", "energy_distance", "modes_found"}
+    assert wanted <= set(found["figures"])
 
 
-def test_people_get_figures_with_their_meaning_and_pictures(call: Callable[..., Answer], tmp_path: Path) ->
-None:
+def test_people_get_figures_and_pictures(call: Callable[..., Answer], tmp_path: Path) -> None:
     small = ("--set", "frames=2", "--set", "resolution=16", "--set", "levels=1", "--set", "noise_high=0.5")
     answer = call("playground", "dsm", "--out", tmp_path / "new", *FEW, *small)
     assert answer.status == 0, answer.err
@@ -53,8 +51,10 @@ None:
         (("dsm", "--set", "noise_low=3", "--set", "noise_high=1"), "exchange them"),
         (("--all", "--seeds", "0"), "1 or more"),
     ],
-) def test_bad_input_gets_one_sentence(call: Callable[..., Answer], arguments: tuple[str, ...], says: str)
--> None:
+)
+def test_bad_input_gets_one_sentence(
+    call: Callable[..., Answer], arguments: tuple[str, ...], says: str
+) -> None:
     answer = call("playground", *arguments)
     assert answer.status == 2
     assert says in answer.err

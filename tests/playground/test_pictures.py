@@ -18,7 +18,13 @@ def film() -> Film:
     axis = np.linspace((-2, -1), (2, 3), 9).T
     rng = np.random.default_rng(0)
     scene = Scene(
-        "vicreg", "rings", axis, rng.normal(size=(4, 2)), rng.normal(size=(30, 2)), rng.integers(0, 2, 30)
+        "vicreg",
+        "rings",
+        axis,
+        rng.normal(size=(4, 2)),
+        rng.normal(size=(30, 2)),
+        rng.integers(0, 2, 30),
+        np.zeros((9, 9)),
     )
     frames = [
         Frame(

@@ -37,6 +37,7 @@ def test_every_method_runs_from_its_start_to_its_figures(name: str) -> None:
     scene = events[1].picture
     assert isinstance(scene, Scene)
     assert isinstance(events[2], Pictured), "the first picture comes before the first step"
+    assert scene.truth.shape == (12, 12)
     frames = frames_of(events)
     assert [frame.step for frame in frames][:3] == [0, 2, 6]
     assert frames[0].landscape.shape == (12, 12)

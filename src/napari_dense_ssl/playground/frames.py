@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from napari_dense_ssl.playground.mixture import Dataset
+    from napari_dense_ssl.playground.settings import PlaygroundSettings
+
 Array = np.ndarray[Any, Any]
+
+SAMPLING_FRAMES = 15
+"""Pictures of the sampling, after those of the training."""
+
+_SHOWN_POINTS = 600
+_ARROWS = 17  # along an edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,8 @@ class Scene:
     points : ndarray, shape (P, 2), float32
         The data, those of the embedding first.
     labels : ndarray of int, shape (P,)
+    truth : ndarray, shape (Y, X), float32
+        -log p of the data's distribution on the axes, in nats: what an energy should be.
     """
 
     method: str
@@ -60,6 +72,7 @@ class Scene:
     arrow_places: Array
     points: Array
     labels: Array
+    truth: Array
 
 
 @dataclass(slots=True)
@@ -74,6 +87,28 @@ class Film:
     def limits(self) -> tuple[float, float]:
         """Energies that the colours span: of the last landscape, without its steepest corners."""
         return colour_limits(self.frames[-1].landscape)
+
+
+def make_scene(dataset: Dataset, settings: PlaygroundSettings) -> Scene:
+    """Return what can be shown of a run before it has begun."""
+    low, high = dataset.box
+    axis = np.linspace(low, high, settings.resolution).T
+    edge = settings.resolution
+    return Scene(
+        settings.method.kind,
+        settings.data,
+        axis,
+        grid(np.linspace(low, high, _ARROWS + 2).T[:, 1:-1]),
+        dataset.points[:_SHOWN_POINTS].astype(np.float32),
+        dataset.labels[:_SHOWN_POINTS],
+        -dataset.truth.log_density(grid(axis)).reshape(edge, edge).astype(np.float32),
+    )
+
+
+def grid(axis: Array) -> Array:
+    """Return the places of a grid, rows along y, shape (G * G, 2), of its axes (2, G)."""
+    y, x = np.meshgrid(axis[1], axis[0], indexing="ij")
+    return np.stack([x.ravel(), y.ravel()], 1)
 
 
 def colour_limits(landscape: Array) -> tuple[float, float]:

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp
-from sklearn.datasets import make_circles, make_moons, make_swiss_roll
 
 from napari_dense_ssl.core.errors import SettingsError
 
@@ -194,18 +193,25 @@ def _along(curves: Sequence[Array]) -> Mixture:
     )
 
 
-# scikit-learn without noise gives the curves; each scaled to about the extent of the seed's mixture.
+# scikit-learn without noise gives the curves, each scaled to about the extent of the seed's mixture. It is
+# imported when it is needed: the first picture in the window does not wait for it.
 def _moons() -> Mixture:
+    from sklearn.datasets import make_moons
+
     points, labels = make_moons(2 * _ON_A_CURVE, shuffle=False)
     return _along([(points[labels == k] - (0.5, 0.25)) * 4.5 for k in (0, 1)])
 
 
 def _rings() -> Mixture:
+    from sklearn.datasets import make_circles
+
     points, labels = make_circles(2 * _ON_A_CURVE, shuffle=False, factor=0.45)
     return _along([points[labels == k] * 6 for k in (0, 1)])
 
 
 def _spiral() -> Mixture:
+    from sklearn.datasets import make_swiss_roll
+
     # make_swiss_roll draws t = 1.5 pi (1 + 2 u) with u uniform: the points (t cos t, t sin t) of sorted t.
     rolled, t = make_swiss_roll(40 * _ON_A_CURVE, random_state=0)
     arm = rolled[np.argsort(t)][::40][:, [0, 2]] * 0.5

@@ -12,7 +12,7 @@ import torch
 
 from napari_dense_ssl.core.events import Beat, Event, Finished, Pictured, Started, Step
 from napari_dense_ssl.playground.figures import embed, energies, measure, sampled
-from napari_dense_ssl.playground.frames import Frame, Scene, frame_steps
+from napari_dense_ssl.playground.frames import SAMPLING_FRAMES, Frame, frame_steps, grid, make_scene
 from napari_dense_ssl.playground.langevin import Walkers, force
 from napari_dense_ssl.playground.methods import METHODS
 from napari_dense_ssl.playground.methods.dsm import DenoisingScoreMatching
@@ -23,11 +23,8 @@ if TYPE_CHECKING:
     from napari_dense_ssl.playground.mixture import Dataset, Mixture
     from napari_dense_ssl.playground.settings import PlaygroundSettings
 
-_SHOWN_POINTS = 600
-_ARROWS = 17  # along an edge
 _STEPS_AN_EVENT = 5
 _WALK = 8  # Langevin steps between two pictures of the training
-_SAMPLING_FRAMES = 15
 
 
 def play(settings: PlaygroundSettings, truth: Mixture | None = None) -> Generator[Event]:
@@ -55,6 +52,7 @@ def play(settings: PlaygroundSettings, truth: Mixture | None = None) -> Generato
     and noise have generators of their own, and torch's global one is not touched.
     """
     dataset = make_dataset(settings.data if truth is None else truth, settings.points, settings.seed)
+    method = build(dataset, settings)
     yield Started(
         "playground",
         settings.steps,
@@ -66,7 +64,6 @@ def play(settings: PlaygroundSettings, truth: Mixture | None = None) -> Generato
             "epochs": settings.epochs,
         },
     )
-    method = build(dataset, settings)
     camera = Camera(dataset, settings)
     yield Pictured(0, camera.scene)
     yield Pictured(0, camera.take(method, 0))
@@ -90,7 +87,7 @@ def play(settings: PlaygroundSettings, truth: Mixture | None = None) -> Generato
             yield Pictured(step, camera.take(method, step))
     walkers = Walkers(dataset, sampled(method), torch.Generator().manual_seed(settings.seed))
     moves = list_of_moves(method)
-    shown = set(np.unique(np.linspace(0, moves - 1, _SAMPLING_FRAMES).astype(int)).tolist())
+    shown = set(np.unique(np.linspace(0, moves - 1, SAMPLING_FRAMES).astype(int)).tolist())
     for move, sigma in enumerate(walkers.sample(method)):
         if move in shown and settings.frames > 1:
             yield Pictured(settings.steps, camera.take(method, settings.steps, walkers, sigma))
@@ -153,22 +150,11 @@ class Camera:
     """Takes pictures of a method: landscape, score, embedding, walkers."""
 
     def __init__(self, dataset: Dataset, settings: PlaygroundSettings) -> None:
-        low, high = dataset.box
-        axis = np.linspace(low, high, settings.resolution).T  # (2, G)
-        arrows = np.linspace(low, high, _ARROWS + 2).T[:, 1:-1]
-        self.places = _grid(axis)
-        self.arrow_places = _grid(arrows)
+        self.scene = make_scene(dataset, settings)
+        self.places, self.arrow_places = grid(self.scene.axis), self.scene.arrow_places
         self.settings = settings
         self.walkers = Walkers(dataset, settings.walkers, torch.Generator().manual_seed(settings.seed + 1))
-        self.shown = dataset.points[:_SHOWN_POINTS]
-        self.scene = Scene(
-            settings.method.kind,
-            settings.data,
-            axis,
-            self.arrow_places,
-            self.shown.astype(np.float32),
-            dataset.labels[:_SHOWN_POINTS],
-        )
+        self.shown = dataset.points[: len(self.scene.points)]
 
     def take(
         self, method: Method, step: int, walkers: Walkers | None = None, sigma: float | None = None
@@ -199,9 +185,3 @@ class Camera:
             embedding,
             places.numpy().copy(),
         )
-
-
-def _grid(axis: np.ndarray) -> np.ndarray:
-    """Return the places of a grid (rows along y), shape (G * G, 2), of its axes (2, G)."""
-    y, x = np.meshgrid(axis[1], axis[0], indexing="ij")
-    return np.stack([x.ravel(), y.ravel()], 1)
