@@ -51,7 +51,7 @@ class PlaygroundLayers:
         self._pixel = self.edge / (len(x) - 1)
         self._corner = (float(-y[-1]), float(x[0]))
         self.centre = (float(-(y[0] + y[-1]) / 2), float((x[0] + x[-1]) / 2))
-        self._add_image(TRUTH, scene.truth[None], "magma", visible=True)
+        self._add_image(TRUTH, scene.truth, visible=True)
         self._add(
             DATA,
             "points",
@@ -109,7 +109,7 @@ class PlaygroundLayers:
         truth = self.layer(TRUTH)
         if truth is not None:
             truth.visible = False  # to compare with, by its eye
-        self._add_image(LANDSCAPE, stack, "magma", below=DATA)
+        self._add_image(LANDSCAPE, stack, below=DATA)
         self._add(
             SCORE,
             "vectors",
@@ -155,30 +155,29 @@ class PlaygroundLayers:
             self.viewer.dims.ndisplay = 3
         self.viewer.reset_view()
 
-    def _add_image(self, name: str, stack: np.ndarray[Any, Any], colormap: str, **keywords: Any) -> None:
+    def _add_image(self, name: str, landscape: np.ndarray[Any, Any], **keywords: Any) -> None:
+        """Add a landscape (Y, X) of all times, or (T, Y, X)."""
+        lead = self._lead[3 - landscape.ndim :]
         self._add(
             name,
             "image",
-            self._rows(stack),
-            colormap=colormap,
+            self._rows(landscape),
+            colormap="magma",
             interpolation2d="linear",
-            contrast_limits=colour_limits(stack[-1]),
-            scale=(*self._lead, self._pixel, self._pixel),
-            translate=(*(0.0 for _ in self._lead), *self._corner),
+            contrast_limits=colour_limits(landscape if landscape.ndim == 2 else landscape[-1]),
+            scale=(*lead, self._pixel, self._pixel),
+            translate=(*(0.0 for _ in lead), *self._corner),
             **keywords,
         )
 
     def _add(self, name: str, kind: str, data: Any, below: str | None = None, **keywords: Any) -> None:
         selected = set(self.viewer.layers.selection)
-        axes = ("time", "z", "y", "x")[-data.shape[-1] if kind != "image" else -data.ndim :]
-        if kind != "image" and data.shape[-1] == 3 and self.flat:
-            axes = ("time", "y", "x")
-        if kind == "image" and self.flat:
-            axes = ("time", "y", "x")
+        dimensions = data.ndim if kind == "image" else data.shape[-1]
+        axes = ("time", "y", "x") if self.flat else ("time", "z", "y", "x")
         made = getattr(self.viewer, f"add_{kind}")(
             data,
             name=name,
-            axis_labels=axes,
+            axis_labels=axes[-dimensions:],
             metadata={KEY: {"playground": self.film.scene.method}},
             **keywords,
         )
@@ -205,10 +204,10 @@ class PlaygroundLayers:
         """Scale of the axes before y and x: time, and z where the embedding is solid."""
         return (1.0,) if self.flat else (1.0, self._pixel)
 
-    def _rows(self, stack: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return landscapes (T, Y, X) the right way up for napari, with a z axis where there is one."""
-        upright = stack[:, ::-1]
-        return upright if self.flat else upright[:, None]
+    def _rows(self, landscape: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return landscapes (..., Y, X) the right way up for napari, with a z axis where there is one."""
+        upright = landscape[..., ::-1, :]
+        return upright if self.flat else upright[..., None, :, :]
 
     def _timeless(self, places: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return places (N, 2) as they are at all times; napari repeats over axes that a layer lacks."""
@@ -261,7 +260,7 @@ class PlaygroundLayers:
         longest = float(np.quantile(length, 0.9))
         gap = self.edge / np.sqrt(len(length))
         factor = 0.85 * gap / np.maximum(np.maximum(length, longest), 1e-12)
-        return np.multiply(frame.arrows, factor)
+        return np.asarray(frame.arrows * factor)
 
     def _beside(self, found: np.ndarray[Any, Any], reach: float) -> np.ndarray[Any, Any]:
         """Return an embedding (E, 1 to 3), scaled into a square (a cube) right of the landscape."""
