@@ -83,6 +83,7 @@ def test_a_run_from_start_to_figures_and_a_saved_animation(qtbot, viewer, tab, t
     # saving
     path = tmp_path / "film.gif"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    viewer.dims.set_current_step(0, 0)
     del tab.layers.film.frames[2:]  # drawing takes a while
     qtbot.mouseClick(tab.save_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not tab.dock.busy, timeout=60_000)

@@ -301,7 +301,7 @@ class MixtureTab(QWidget):
 
     def _next(self) -> None:
         if self.layers is not None and self.layers.frames > 1:
-            self.viewer.dims.set_current_step(0, (self.layers.time + 1) % self.layers.frames)
+            self.layers.go((self.layers.time + 1) % self.layers.frames)
 
     def ask_where(self) -> None:
         """Ask for a file, and save."""

@@ -76,7 +76,16 @@ class PlaygroundLayers:
     @property
     def time(self) -> int:
         """Which picture the slider is at."""
-        return int(self.viewer.dims.current_step[0]) if self.frames else 0
+        return int(np.clip(round(self.viewer.dims.point[self._axis]), 0, max(self.frames - 1, 0)))
+
+    def go(self, time: int) -> None:
+        """Move the slider to a picture."""
+        self.viewer.dims.set_point(self._axis, float(time))
+
+    @property
+    def _axis(self) -> int:
+        """The slider's axis: layers of others may have more axes, or longer ones."""
+        return max(0, int(self.viewer.dims.ndim) - (3 if self.flat else 4))
 
     def add(self, frame: Frame) -> None:
         """Keep a picture; :meth:`show` puts it on the canvas."""
@@ -96,7 +105,7 @@ class PlaygroundLayers:
             for name in (SCORE, WALKERS, EMBEDDING):
                 self._put(name, self._data_of(name))
         if at_end:
-            self.viewer.dims.set_current_step(0, self.frames - 1)
+            self.go(self.frames - 1)
         self._recolour()
 
     def layer(self, name: str) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from napari_dense_ssl.core.errors import OutputError
 from napari_dense_ssl.playground.frames import Film, Frame, colour_limits
@@ -62,7 +63,9 @@ def _draw_landscape(film: Film, frame: Frame, figure: Figure, axes: Axes) -> Non
         vmax=high,
         interpolation="bilinear",
     )
-    figure.colorbar(shown, ax=axes, shrink=0.8, label="energy").ax.tick_params(labelsize=6)
+    bar = figure.colorbar(shown, ax=axes, shrink=0.8)
+    bar.set_label("energy", fontsize=7)
+    bar.ax.tick_params(labelsize=6)
     axes.scatter(
         scene.points[:, 0], scene.points[:, 1], s=1.5, c="white", alpha=0.5, linewidths=0, label="data"
     )
@@ -87,7 +90,9 @@ def _draw_landscape(film: Film, frame: Frame, figure: Figure, axes: Axes) -> Non
     axes.set_xlim(extent[:2])
     axes.set_ylim(extent[2:])
     axes.tick_params(labelsize=6)
-    axes.legend(fontsize=6, loc="lower left", framealpha=0.6)
+    axes.legend(
+        fontsize=6, loc="lower left", facecolor="#222222", labelcolor="white", framealpha=0.8, markerscale=2
+    )
 
 
 def _draw_embedding(film: Film, frame: Frame, axes: Axes) -> None:
@@ -172,6 +177,8 @@ def _animate(film: Film, path: Path, rate: float, dots: int) -> Iterator[int]:
         yield count
     even = [picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2] for picture in pictures]
     if path.suffix == ".gif":
-        iio.imwrite(path, np.stack(even), duration=1000 / rate, loop=0)
+        # Dithering would make the file several times as large.
+        few = [Image.fromarray(picture).quantize(128, dither=Image.Dither.NONE) for picture in even]
+        few[0].save(path, save_all=True, append_images=few[1:], duration=1000 / rate, loop=0)
     else:
         iio.imwrite(path, np.stack(even), fps=rate)
