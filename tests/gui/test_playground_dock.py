@@ -109,6 +109,13 @@ def test_noise_and_other_fields_reach_the_settings(tab) -> None:
     assert "one of its coordinates" in tab.sentence.text()
 
 
+def test_the_form_has_room_when_it_is_unfolded(qtbot, tab) -> None:
+    qtbot.mouseClick(tab.advanced.toggleButton(), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: tab.form is not None and tab.form.height() >= tab.form.sizeHint().height() > 100)
+    editor = tab.form.editors["points"].widget
+    assert not editor.visibleRegion().isEmpty()
+
+
 def test_stop_keeps_the_pictures_and_a_deleted_layer_is_not_missed(qtbot, viewer, tab) -> None:
     choose(tab, "dsm")
     tab.epochs.setValue(100_000)

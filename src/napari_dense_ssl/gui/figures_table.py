@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
 ROWS: Mapping[str, tuple[str, str]] = {
@@ -42,6 +43,7 @@ class FiguresTable(QTableWidget):
             item = QTableWidgetItem(heading)
             item.setToolTip(tip)
             self.setVerticalHeaderItem(row, item)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.setToolTip("Figures of the runs of this session; hover over a name for its meaning")
@@ -66,6 +68,11 @@ class FiguresTable(QTableWidget):
     def value(self, run: int, name: str) -> str:
         """Return what is shown of a run (0 is the newest)."""
         return str(self.item(list(ROWS).index(name), run).text())
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """Take the height of the rows as they are styled now."""
+        super().showEvent(event)
+        self._fit()
 
     def _fit(self) -> None:
         """Be as high as the rows: the dock scrolls, not the table."""

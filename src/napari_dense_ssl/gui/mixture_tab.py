@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QSp
 from superqt import QCollapsible
 
 from napari_dense_ssl.core.errors import SettingsError
-from napari_dense_ssl.core.events import Event, Finished, Noted, Pictured, Started, Step
+from napari_dense_ssl.core.events import Beat, Event, Finished, Noted, Pictured, Started, Step
 from napari_dense_ssl.gui.fields import NumberBox, ProgressRow, form, paragraph, shrinkable
 from napari_dense_ssl.gui.figures_table import FiguresTable
 from napari_dense_ssl.gui.forms import SettingsForm
@@ -54,6 +55,7 @@ class MixtureTab(QWidget):
         self.layers: PlaygroundLayers | None = None
         self._mine = False
         self._run = ""
+        self._painted = threading.Event()
         self._make_fields()
         self.start_button, self.stop_button = QPushButton("Start"), QPushButton("Stop")
         self.start_button.setToolTip("Draw the points, train, sample, measure; the window stays free")
@@ -175,12 +177,22 @@ class MixtureTab(QWidget):
             self.noise.setToolTip(f"{name} takes no noise: it hides a coordinate")
         if self.form is not None:
             self.form.set_values(settings)
+            self._settle()
 
     def _unfold(self, _: bool) -> None:
         if self.form is None:  # made when first seen: most people never look, and it takes a while
             self.form = SettingsForm(PlaygroundSettings, leave_out=_IN_FRONT)
             self.form.set_values(playground_settings(self.method.currentText()))
             self.advanced.addWidget(self.form)
+            self.form.show()  # styled, rows are higher: now, not when Qt comes to it
+            self._settle()
+
+    def _settle(self) -> None:
+        """Give the form the room that it needs, once Qt knows how much that is."""
+        QTimer.singleShot(0, self._fit_form)
+
+    def _fit_form(self) -> None:
+        if self.advanced.isExpanded():
             self.advanced.expand(animate=False)
 
     # -- the job ---------------------------------------------------------------------------------------
@@ -201,6 +213,8 @@ class MixtureTab(QWidget):
         self.progress.begin("drawing points …")
         self.status.setText("Drawing points; the network comes in a moment.")
 
+        painted = self._painted = threading.Event()
+
         def start() -> Iterator[Event]:
             # The points and their density need no torch, whose import takes longest: they are shown at once.
             from napari_dense_ssl.playground.frames import make_scene
@@ -208,6 +222,8 @@ class MixtureTab(QWidget):
 
             dataset = make_dataset(settings.data, settings.points, settings.seed)
             yield Pictured(0, make_scene(dataset, settings))
+            while not painted.wait(0.05):  # importing torch would hold up the painting
+                yield Beat()
             from napari_dense_ssl.playground.run import play
 
             yield from play(settings)
@@ -236,6 +252,7 @@ class MixtureTab(QWidget):
         match event:
             case Pictured(picture=Scene() as scene) if self.layers is None:
                 self.layers = PlaygroundLayers(self.viewer, scene, flat=self._flat)
+                QTimer.singleShot(0, self._painted.set)
             case Pictured(picture=Frame() as frame) if self.layers is not None:
                 self.layers.add(frame)
                 if self.layers.frames == 1:

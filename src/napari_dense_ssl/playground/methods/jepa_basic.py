@@ -17,6 +17,7 @@ from torch import Tensor
 
 from napari_dense_ssl.objective.sigreg import sigreg
 from napari_dense_ssl.playground.methods.base import Losses, PairMethod, unit
+from napari_dense_ssl.playground.methods.lejepa import DIRECTIONS
 from napari_dense_ssl.playground.methods.vicreg import shared_covariance, variance_shortfall
 from napari_dense_ssl.playground.networks import Encoder
 
@@ -32,7 +33,7 @@ def against_collapse(kind: str, embeddings: Tensor, generator: torch.Generator) 
     if kind == "vicreg":
         return {"shortfall": variance_shortfall(embeddings), "covariance": shared_covariance(embeddings) / 25}
     if kind == "sigreg":
-        return {"sigreg": _SIGREG_WEIGHT * sigreg(embeddings, generator)}
+        return {"sigreg": _SIGREG_WEIGHT * sigreg(embeddings, generator, DIRECTIONS)}
     return {}
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari_dense_ssl.playground.mixture import Dataset
     from napari_dense_ssl.playground.settings import PlaygroundSettings
 
-_DIRECTIONS = 16  # in two or three dimensions a few see everything
+DIRECTIONS = 16  # in two or three dimensions a few see everything
 
 
 class Lejepa(PairMethod):
@@ -39,7 +39,7 @@ class Lejepa(PairMethod):
     def losses(self, points: Tensor, generator: torch.Generator) -> Losses:
         """Return ``disagreement`` and ``sigreg``, weighted."""
         views = torch.stack([self.embed(self.perturbed(points, generator)) for _ in range(self.views)])
-        spread = torch.stack([sigreg(view, generator, _DIRECTIONS) for view in views]).mean()
+        spread = torch.stack([sigreg(view, generator, DIRECTIONS) for view in views]).mean()
         return {
             "disagreement": (1 - self.share) * view_disagreement(views),
             "sigreg": self.share * spread,
