@@ -111,7 +111,10 @@ def test_noise_and_other_fields_reach_the_settings(tab) -> None:
 
 def test_the_form_has_room_when_it_is_unfolded(qtbot, tab) -> None:
     qtbot.mouseClick(tab.advanced.toggleButton(), Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: tab.form is not None and tab.form.height() >= tab.form.sizeHint().height() > 100)
+    qtbot.waitUntil(
+        lambda: tab.form is not None and tab.form.height() >= tab.form.sizeHint().height() > 100,
+        timeout=60_000,
+    )
     editor = tab.form.editors["points"].widget
     assert not editor.visibleRegion().isEmpty()
 

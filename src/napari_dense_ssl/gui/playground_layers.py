@@ -51,7 +51,11 @@ class PlaygroundLayers:
         self._pixel = self.edge / (len(x) - 1)
         self._corner = (float(-y[-1]), float(x[0]))
         self.centre = (float(-(y[0] + y[-1]) / 2), float((x[0] + x[-1]) / 2))
-        self._add_image(TRUTH, scene.truth, visible=True)
+        # The layer with the time axis comes first, and is filled later: were it added to a canvas that shows
+        # layers without that axis, the slider that appears would have napari draw in the middle of adding it,
+        # which ends in a segmentation fault in Mesa's driver (seen with napari 0.9.2).
+        self._add_image(LANDSCAPE, scene.truth[None], visible=False)
+        self._add_image(TRUTH, scene.truth, below=LANDSCAPE)
         self._add(
             DATA,
             "points",
@@ -118,7 +122,9 @@ class PlaygroundLayers:
         truth = self.layer(TRUTH)
         if truth is not None:
             truth.visible = False  # to compare with, by its eye
-        self._add_image(LANDSCAPE, stack, below=DATA)
+        landscape = self.layer(LANDSCAPE)
+        if landscape is not None:
+            landscape.data, landscape.visible = self._rows(stack), True
         self._add(
             SCORE,
             "vectors",
@@ -157,8 +163,8 @@ class PlaygroundLayers:
                 face_color=np.tile(colours, self.frames),
                 border_width=0,
             )
-        landscape = self.layer(LANDSCAPE)
-        if set(self.viewer.layers.selection) <= {self.layer(name) for name in self.identities}:
+        ours = {self.layer(name) for name in self.identities}
+        if landscape is not None and set(self.viewer.layers.selection) <= ours:
             self.viewer.layers.selection = {landscape}  # whose values the status bar tells
         if not self.flat:
             self.viewer.dims.ndisplay = 3
