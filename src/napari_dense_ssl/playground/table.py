@@ -32,6 +32,7 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "jepa-basic + sigreg": ("jepa-basic", {"regulariser": "sigreg"}),
     "jepa-pairwise + vicreg": ("jepa-pairwise", {"regulariser": "vicreg"}),
     "jepa-pairwise + sigreg": ("jepa-pairwise", {"regulariser": "sigreg"}),
+    "jepa-ema in 64 dimensions": ("jepa-ema", {"embedding": 64}),
     "jepa-ema without predictor": ("jepa-ema", {"predictor": False}),
     "jepa-ema without average": ("jepa-ema", {"decay": 0.0}),
     "jepa-ema without average, gradient not stopped": ("jepa-ema", {"decay": 0.0, "stop_gradient": False}),
