@@ -88,6 +88,7 @@ class MixtureTab(QWidget):
         self._painter.timeout.connect(self._paint)
         self.method.currentTextChanged.connect(self._method_changed)
         self.advanced.toggled.connect(self._unfold)
+        self.noise.valueChanged.connect(lambda _: self._give_noise())
         self.speed.valueChanged.connect(lambda _: self._set_pace())
         self.start_button.clicked.connect(self.start)
         self.stop_button.clicked.connect(self.stop)
@@ -183,9 +184,29 @@ class MixtureTab(QWidget):
         if self.form is None:  # made when first seen: most people never look, and it takes a while
             self.form = SettingsForm(PlaygroundSettings, leave_out=_IN_FRONT)
             self.form.set_values(playground_settings(self.method.currentText()))
+            self.form.changed.connect(self._take_noise)
+            self._give_noise()
             self.advanced.addWidget(self.form)
             self.form.show()  # styled, rows are higher: now, not when Qt comes to it
             self._settle()
+
+    def _noise_editor(self) -> Any:
+        """Return the editor under Advanced that says the same as the noise in front; None where there is none."""
+        field = self._noise_field()
+        if self.form is None or field is None:
+            return None
+        group = self.form.editors["method"]
+        return group.editors.get(field) if isinstance(group, SettingsForm) else None
+
+    def _take_noise(self) -> None:
+        editor = self._noise_editor()
+        if editor is not None and editor.value() != self.noise.value():
+            self.noise.setValue(editor.value())
+
+    def _give_noise(self) -> None:
+        editor = self._noise_editor()
+        if editor is not None and editor.value() != self.noise.value():
+            editor.set_value(self.noise.value())
 
     def _settle(self) -> None:
         """Give the form the room that it needs, once Qt knows how much that is."""
