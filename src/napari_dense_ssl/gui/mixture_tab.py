@@ -191,7 +191,7 @@ class MixtureTab(QWidget):
             self._settle()
 
     def _noise_editor(self) -> Any:
-        """Return the editor under Advanced that says the same as the noise in front; None where there is none."""
+        """Return the editor under Advanced of the noise in front; None where there is none."""
         field = self._noise_field()
         if self.form is None or field is None:
             return None
