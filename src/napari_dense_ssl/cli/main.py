@@ -13,7 +13,19 @@ import typer
 from pydantic import ValidationError
 from typer.core import TyperGroup
 
-from napari_dense_ssl.cli import audit, demo, doctor, evaluate, info, open, predict, probe, recipes, train
+from napari_dense_ssl.cli import (
+    audit,
+    demo,
+    digits,
+    doctor,
+    evaluate,
+    info,
+    open,
+    predict,
+    probe,
+    recipes,
+    train,
+)
 from napari_dense_ssl.cli.failures import one_line, sentence
 from napari_dense_ssl.cli.progress import Stopped
 from napari_dense_ssl.core.errors import DenseSSLError
@@ -87,5 +99,6 @@ app.command("predict")(predict.predict_command)
 app.command("probe")(probe.probe_command)
 app.command("audit")(audit.audit_command)
 app.command("evaluate")(evaluate.evaluate_command)
+app.command("digits")(digits.digits_command)
 app.command("recipes")(recipes.recipes)
 app.command("doctor")(doctor.doctor)

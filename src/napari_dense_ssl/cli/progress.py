@@ -17,7 +17,18 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from napari_dense_ssl.core.events import Audited, Beat, Event, Finished, Noted, Preview, Saved, Started, Step
+from napari_dense_ssl.core.events import (
+    Audited,
+    Beat,
+    Event,
+    Finished,
+    Noted,
+    Pictured,
+    Preview,
+    Saved,
+    Started,
+    Step,
+)
 
 FIRST_INTERVAL = 2.0
 LAST_INTERVAL = 60.0
@@ -204,7 +215,7 @@ def _consume(events: Iterator[Event], flag: threading.Event) -> Finished | None:
                     screen.say(event.sentence)
                 case Finished():
                     return event
-                case Step() | Noted() | Saved() | Preview() | Audited() | Beat():
+                case Step() | Noted() | Saved() | Preview() | Pictured() | Audited() | Beat():
                     pass
             if flag.is_set():
                 return None

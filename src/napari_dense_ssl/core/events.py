@@ -24,7 +24,7 @@ class Started:
     Attributes
     ----------
     job : str
-        ``"train"``, ``"predict"``, ``"probe"`` or ``"audit"``.
+        ``"train"``, ``"predict"``, ``"probe"``, ``"audit"`` or ``"playground"``.
     total : int or None
         How many steps (or tiles) there will be; None when only the time is known.
     unit : str
@@ -145,6 +145,22 @@ class Audited:
 
 
 @dataclass(frozen=True, slots=True)
+class Pictured:
+    """Something to look at that is no map of a slice, such as an energy landscape.
+
+    Attributes
+    ----------
+    step : int
+        How many steps are done.
+    picture : object
+        What it is, the job's room says; not kept in ``events.jsonl``.
+    """
+
+    step: int
+    picture: Any = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Beat:
     """Nothing to report: a place where the job may be paused or stopped."""
 
@@ -157,7 +173,7 @@ class Finished:
     summary: Mapping[str, str | int | float] = field(default_factory=dict)
 
 
-Event = Started | Step | Preview | Saved | Noted | Audited | Beat | Finished
+Event = Started | Step | Preview | Pictured | Saved | Noted | Audited | Beat | Finished
 
 
 def event_record(event: Event) -> dict[str, Any]:
@@ -166,6 +182,8 @@ def event_record(event: Event) -> dict[str, Any]:
     match event:
         case Preview(z=z, box=box, step=step):
             record |= {"z": z, "box": str(box), "step": step}
+        case Pictured(step=step):
+            record |= {"step": step}
         case Audited(verdict=verdict, figures=figures, step=step):
             record |= {"verdict": verdict, "figures": dict(figures), "step": step}
         case _:

@@ -21,18 +21,27 @@ def is_share(name: str) -> bool:
     return any(word in name for word in ("agreement", "share", "accuracy", "fraction"))
 
 
-def _number(name: str, values: list[float]) -> str:
-    return f"{values[-1]:.2f}" if is_share(name) else f"{values[-1]:.3g}&nbsp;nats"
+def _number(name: str, values: list[float], unit: str) -> str:
+    newest = next((value for value in reversed(values) if not np.isnan(value)), np.nan)
+    if is_share(name):
+        return f"{newest:.2f}"
+    return f"{newest:.3g}&nbsp;{unit}" if unit else f"{newest:.3g}"
 
 
 class LossPlot(QWidget):
-    """Curves over steps: losses in nats on the left axis, shares from 0 to 1 on the right one.
+    """Curves over steps: losses on the left axis, shares from 0 to 1 on the right one.
 
     New points are drawn four times a second at most, however fast they come.
+
+    Parameters
+    ----------
+    unit : str
+        Of the losses; empty where they have none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str = "nats") -> None:
         super().__init__()
+        self.unit = unit
         self.plot = pg.PlotWidget(background=None)
         self.plot.setFixedHeight(175)  # with the form above it this fits a window of 1280 x 800
         self.plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -40,7 +49,7 @@ class LossPlot(QWidget):
         item = self.plot.getPlotItem()
         self._item = item
         item.setLabel("bottom", "step")
-        item.setLabel("left", "loss (nats)")
+        item.setLabel("left", f"loss ({unit})" if unit else "loss")
         item.setLabel("right", "share (0 to 1)")
         item.showGrid(x=False, y=True, alpha=0.15)
         item.setDownsampling(auto=True, mode="mean")
@@ -95,7 +104,7 @@ class LossPlot(QWidget):
         self.legend.setText(
             " &nbsp; ".join(
                 f'<span style="color:{_COLOURS[i % len(_COLOURS)]}">■</span>&nbsp;{name}&nbsp;'
-                f"{_number(name, values)}"
+                f"{_number(name, values, self.unit)}"
                 for i, (name, values) in enumerate(self.values.items())
             )
         )
