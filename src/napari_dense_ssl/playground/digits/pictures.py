@@ -25,7 +25,15 @@ def pca_figure(result: DigitsResult) -> Figure:
     view = result.view
     for label in np.unique(view.labels):
         mine = view.points[view.labels == label]
-        axes.scatter(*mine.T, s=7, linewidths=0, alpha=0.7, color=DIGIT_COLOURS[label % 10], label=str(label))
+        axes.scatter(
+            mine[:, 0],
+            mine[:, 1],
+            s=7,
+            linewidths=0,
+            alpha=0.7,
+            color=DIGIT_COLOURS[label % 10],
+            label=str(label),
+        )
     axes.legend(title="digit", markerscale=2.5, fontsize=8.5, title_fontsize=8.5, framealpha=0.9)
     axes.set_xlabel("first principal axis of the embedding", size=9)
     axes.set_ylabel("second principal axis", size=9)

@@ -150,7 +150,7 @@ class _Learner:
             network = nn.Sequential(encoder, head(encoder.features, _HIDDEN, _PROJECTION))
             self.predictor = head(_PROJECTION, _HIDDEN, _PROJECTION).to(self.device)
             self.decoder = DigitDecoder(encoder.features, settings.width).to(self.device)
-        self.network = network.to(self.device, memory_format=torch.channels_last)
+        self.network = network.to(self.device).to(memory_format=torch.channels_last)
         self.encoder = encoder
         self.chance = Chance().manual_seed(settings.seed)
         self.losses: dict[str, list[tuple[int, float]]] = {"cosine_loss": [], "mse": []}
@@ -186,7 +186,7 @@ class _Learner:
             others = self._perturbed(images, strength * settings.target_strength)
             loss = cosine_loss(self.predictor(self.network(seen)), target(others))
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             kept = 1 - (1 - settings.target_decay) * 0.5 * (1 + math.cos(math.pi * fraction))
             target.follow(self.network, kept)
@@ -213,7 +213,7 @@ class _Learner:
                 embeddings = self.encoder(self._perturbed(images, 1.0))
             loss = F.mse_loss(self.decoder(embeddings), images.to(self.device))
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             yield self._stepped("mse", float(loss.detach()), rate)
             if looks.due:
@@ -232,7 +232,7 @@ class _Learner:
         )
         chance = Chance().manual_seed(self.settings.seed)
         error, mean = 0.0, self.fit.mean(0, keepdim=True)
-        for piece in self.test.split(_PIECE):
+        for piece in torch.split(self.test, _PIECE):
             drawn = self._drawn(self._perturbed(piece, 1.0, chance))
             error += float((drawn - piece).square().sum())
             yield Beat()
@@ -254,16 +254,16 @@ class _Learner:
         chance = Chance().manual_seed(self.settings.seed)
         moves = self.settings.perturbation.moves_only
         found = []
-        for piece in images.split(_PIECE):
-            total: Tensor | float = 0.0
+        for piece in torch.split(images, _PIECE):
+            total = torch.zeros(())
             for view in range(views):
                 copies = piece if view == 0 else perturb(piece, _MOVED, moves, chance)
                 self.encoder.eval()
                 with torch.no_grad():
-                    total = total + F.normalize(self.encoder(copies.to(self.device)), dim=1)
+                    total = total + F.normalize(self.encoder(copies.to(self.device)), dim=1).cpu()
                 self.encoder.train(training)
                 yield Beat()
-            found.append(F.normalize(total, dim=1).cpu().numpy())
+            found.append(F.normalize(total, dim=1).numpy())
         return np.concatenate(found)
 
     def _batches(self) -> Iterator[Tensor]:
@@ -271,7 +271,7 @@ class _Learner:
         size = min(self.settings.batch, len(self.fit))
         while True:
             order = torch.randperm(len(self.fit), generator=self.chance)
-            for part in order.split(size):
+            for part in torch.split(order, size):
                 if len(part) == size:
                     yield self.fit[part]
 
@@ -356,4 +356,4 @@ def as_images(pixels: NDArray[np.uint8]) -> Tensor:
 
 
 def _pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return images.reshape(len(images), -1).astype(np.float32) / 255  # type: ignore[no-any-return]
+    return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
