@@ -84,7 +84,7 @@ def show(result: DigitsResult, out: Path | None) -> None:
     raw = result.raw_knn.as_dict()
     for name, value in result.knn.as_dict().items():
         typer.echo(f"{name:<12}{value:>10.4f}{raw[name]:>10.4f}")
-    typer.echo(f"effective rank {result.effective_rank:.1f} of {4 * facts['settings']['width']} dimensions")
+    typer.echo(f"effective rank {result.effective_rank:.1f} of {facts['settings']['dimensions']} dimensions")
     typer.echo(f"reconstruction error {result.mse:.4f} (MSE; the mean image's {result.mean_mse:.4f})")
     typer.echo(
         f"learning took {facts['seconds']['learning']:.0f} s ({facts['cpu_seconds']['learning']:.0f} s of "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.theme import get_theme
 from pydantic import ValidationError
-from qtpy.QtCore import QEvent
+from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_dense_ssl.playground.digits import DigitsResult, DigitsView
 
 _IN_FRONT = frozenset({"epochs", "minutes"})
-_CURVES = {"cosine_loss": "1 - cosine", "mse": "squared error"}
+_CURVES = {"cosine_loss": "1 - cosine", "redundancy": "redundancy", "mse": "squared error"}
 _PHASES = {1: "The encoder learns", 2: "The decoder learns"}
 
 
@@ -47,7 +47,7 @@ class DigitsTab(QWidget):
         super().__init__()
         self.viewer, self.dock = viewer, dock
         self.layers = DigitsLayers(viewer)
-        self.data = PathField("digits", "digits", "scikit-learn's 8 × 8 digits")
+        self.data = PathField("digits", "digits", "bundled digits")
         self.data.setToolTip(
             "MNIST as .npz, IDX files or their folder; empty: digits that come with scikit-learn"
         )
@@ -156,10 +156,9 @@ class DigitsTab(QWidget):
                     self.data.refresh()
             case Step():
                 self.progress.advance(event)
-                name, value = next(iter(event.losses.items()))
-                self.plot.add(event.index, {_CURVES[name]: value})
+                self.plot.add(event.index, {_CURVES[name]: value for name, value in event.losses.items()})
                 if self.dock.job is not None and not self.dock.job.stopping:
-                    phase = _PHASES[1 if name == "cosine_loss" else 2]
+                    phase = _PHASES[2 if "mse" in event.losses else 1]
                     self.status.setText(
                         f"{phase}: step {event.index}, {event.samples_per_second:.3g} images/s. {self._note}"
                     )
@@ -197,6 +196,11 @@ class DigitsTab(QWidget):
             self.form = SettingsForm(DigitsSettings, leave_out=_IN_FRONT)
             self.form.set_values(DigitsSettings())
             self.advanced.addWidget(self.form)
+            QTimer.singleShot(0, self._settle)
+
+    def _settle(self) -> None:
+        """Open as far as the form is high, which is known once it is laid out."""
+        if self.advanced.isExpanded():
             self.advanced.expand(animate=False)
 
     def _show_plot(self) -> None:
@@ -221,13 +225,13 @@ class DigitsTab(QWidget):
 
 
 class DigitsBudget(QWidget):
-    """As long as recommended, or a number of epochs or minutes."""
+    """As long as the data need, or a number of epochs or minutes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.unit = shrinkable(QComboBox())
-        self.unit.addItems(["as recommended", "epochs", "minutes"])
-        self.unit.setToolTip("Recommended: each image 40 times, or 600,000 images where that is less")
+        self.unit.addItems(["automatic", "epochs", "minutes"])
+        self.unit.setToolTip("Automatic: each image 40 times, or 600,000 images where that is less")
         self.number = NumberBox()
         self.number.setRange(0.01, 1e6)
         self.number.setValue(10)
@@ -253,7 +257,7 @@ class DigitsBudget(QWidget):
 
     def set_values(self, epochs: int | None, minutes: float | None) -> None:
         """Show a budget."""
-        self.unit.setCurrentText("epochs" if epochs else "minutes" if minutes else "as recommended")
+        self.unit.setCurrentText("epochs" if epochs else "minutes" if minutes else "automatic")
         self.number.setValue(epochs or minutes or 10)
 
 

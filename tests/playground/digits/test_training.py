@@ -55,7 +55,7 @@ def test_events_come_in_order_and_count_both_phases(run) -> None:
     steps = [event for event in events if isinstance(event, Step)]
     assert events[0].total == len(steps) == 10 + 2, "320 images in batches of 32, then 15 % for the decoder"
     assert [step.index for step in steps] == list(range(1, 13))
-    assert [set(step.losses) for step in steps] == 10 * [{"cosine_loss"}] + 2 * [{"mse"}]
+    assert [set(step.losses) for step in steps] == 10 * [{"cosine_loss", "redundancy"}] + 2 * [{"mse"}]
     assert steps[-1].fraction == 1
     first = next(event.picture for event in events if isinstance(event, Pictured))
     assert isinstance(first, DigitsView)
@@ -127,7 +127,7 @@ def test_a_budget_of_minutes_ends_both_phases(digits) -> None:
     settings = TINY.model_copy(update={"epochs": None, "minutes": 0.02})
     events = list(learn_digits(digits, settings))
     kinds = {name for event in events if isinstance(event, Step) for name in event.losses}
-    assert kinds == {"cosine_loss", "mse"}
+    assert kinds == {"cosine_loss", "redundancy", "mse"}
     assert events[0].total is None
 
 

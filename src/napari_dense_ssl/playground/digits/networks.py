@@ -1,4 +1,4 @@
-"""The networks: an encoder of images, the two small heads that only the training has, a decoder."""
+"""The networks: an encoder of images, the predictor that only the training has, a decoder."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 EDGE = 28
 """Edge of the images that the networks see, px; others are resized."""
+HIDDEN = 512
+"""Width of the perceptrons."""
 
 
 def resized(images: Tensor) -> Tensor:
@@ -29,37 +31,43 @@ def _block(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential
 
 
 class DigitEncoder(nn.Module):
-    """Four convolutions, from 28 × 28 to 4 × 4 px, and a mean over those; (B, 1, 28, 28) to (B, D).
+    """Four convolutions, the mean over each quarter, two linear layers; (B, 1, 28, 28) to (B, D).
 
     Parameters
     ----------
     width : int
         Channels of the first convolution; the others have 2, 4 and 4 times as many.
+    dimensions : int
+        D.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, dimensions: int) -> None:
         super().__init__()
-        self.features = 4 * width
         self.layers = nn.Sequential(
             _block(1, width, 5, 2),  # (B, W, 14, 14)
             _block(width, 2 * width, 3, 2),  # (B, 2W, 7, 7)
             _block(2 * width, 4 * width, 3, 1),  # (B, 4W, 7, 7)
             _block(4 * width, 4 * width, 3, 2),  # (B, 4W, 4, 4)
+            nn.AvgPool2d(2),  # (B, 4W, 2, 2)
+            nn.Flatten(),
+        )
+        self.embed = nn.Sequential(
+            head(16 * width, HIDDEN, dimensions, bias=False), nn.BatchNorm1d(dimensions)
         )
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the embeddings of images."""
         maps = self.layers(images.contiguous(memory_format=torch.channels_last))
-        return maps.mean((2, 3))  # type: ignore[no-any-return]
+        return self.embed(maps)  # type: ignore[no-any-return]
 
 
-def head(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+def head(inputs: int, hidden: int, outputs: int, bias: bool = True) -> nn.Sequential:
     """Return a perceptron with batch normalisation inside, as BYOL's projector and predictor."""
     return nn.Sequential(
         nn.Linear(inputs, hidden, bias=False),
         nn.BatchNorm1d(hidden),
         nn.ReLU(inplace=True),
-        nn.Linear(hidden, outputs),
+        nn.Linear(hidden, outputs, bias=bias),
     )
 
 
@@ -94,10 +102,10 @@ class DigitDecoder(nn.Module):
         super().__init__()
         self._width = width
         self.first = nn.Sequential(
-            nn.Linear(inputs, 512, bias=False),
-            nn.BatchNorm1d(512),
+            nn.Linear(inputs, HIDDEN, bias=False),
+            nn.BatchNorm1d(HIDDEN),
             nn.ReLU(inplace=True),
-            nn.Linear(512, 2 * width * 49, bias=False),
+            nn.Linear(HIDDEN, 2 * width * 49, bias=False),
             nn.BatchNorm1d(2 * width * 49),
             nn.ReLU(inplace=True),
         )

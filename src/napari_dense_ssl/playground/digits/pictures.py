@@ -123,4 +123,4 @@ def _page(size: tuple[float, float]) -> tuple[Figure, Axes]:
 
 
 def _dimensions(result: DigitsResult) -> int:
-    return int(4 * result.facts["settings"]["width"]) if "settings" in result.facts else 0
+    return int(result.facts["settings"]["dimensions"]) if "settings" in result.facts else 0

@@ -147,13 +147,21 @@ class DigitsSettings(_Settings):
         description="Of the perturbations that the target sees, as a share of the encoder's; 0: the images "
         "as they are.",
     )
+    redundancy_weight: float = Field(
+        0.05,
+        ge=0,
+        le=10,
+        title="Redundancy's weight",
+        description="Of the term that keeps dimensions from repeating each other; 0 is BYOL as it is.",
+    )
     width: int = Field(
         32,
         ge=4,
         le=256,
         title="Width",
-        description="Channels of the first convolution; embeddings have 4 times as many.",
+        description="Channels of the first convolution; the last has 4 times as many.",
     )
+    dimensions: int = Field(128, ge=2, le=1024, title="Dimensions", description="Of the embedding.")
     views: int = Field(
         1,
         ge=1,

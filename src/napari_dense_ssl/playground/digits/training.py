@@ -23,7 +23,9 @@ from napari_dense_ssl.playground.digits.figures import (
     normalised,
     principal_components,
 )
+from napari_dense_ssl.playground.digits.losses import cosine_loss, redundancy
 from napari_dense_ssl.playground.digits.networks import (
+    HIDDEN,
     Average,
     DigitDecoder,
     DigitEncoder,
@@ -37,7 +39,6 @@ from napari_dense_ssl.playground.digits.results import ready_folder, save_networ
 from napari_dense_ssl.playground.digits.settings import DigitsSettings
 from napari_dense_ssl.playground.digits.views import DigitsResult, DigitsView, Triplets
 
-_PROJECTION, _HIDDEN = 128, 512
 _WARM_UP = 50  # steps
 _SHOWN = 800  # images in the picture of the embedding while learning
 _SHOWN_AT_END = 2000
@@ -53,10 +54,10 @@ def learn_digits(
     """Learn digits without labels, measure, and learn to draw them again.
 
     Phase 1 is BYOL (Grill et al., NeurIPS 2020) with perturbations in place of its augmentations: of each
-    image two perturbed copies are made; a predictor on top of the encoder and a projector foretells, by
-    cosine similarity, what the exponential moving average of the two makes of the other copy. Phase 2 freezes
-    the encoder and trains a decoder from the embeddings of perturbed images to the images (mean squared
-    error).
+    image two perturbed copies are made; a predictor on top of the encoder foretells, by cosine similarity,
+    what the encoder's exponential moving average makes of the other copy. A second term keeps dimensions
+    from repeating each other. Phase 2 freezes the encoder and trains a decoder from the embeddings of
+    perturbed images to the images (mean squared error).
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def learn_digits(
     Yields
     ------
     Event
-        ``Started``; ``Step`` with ``cosine_loss`` and then ``mse``; ``Pictured`` with a
+        ``Started``; ``Step`` with ``cosine_loss`` and ``redundancy``, then ``mse``; ``Pictured`` with a
         :class:`~napari_dense_ssl.playground.digits.DigitsView` every few seconds, at the end with a
         :class:`~napari_dense_ssl.playground.digits.DigitsResult`; ``Saved``; ``Finished``.
 
@@ -146,14 +147,14 @@ class _Learner:
         self.fit, self.test = as_images(digits.fit), as_images(digits.test)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            encoder = DigitEncoder(settings.width)
-            network = nn.Sequential(encoder, head(encoder.features, _HIDDEN, _PROJECTION))
-            self.predictor = head(_PROJECTION, _HIDDEN, _PROJECTION).to(self.device)
-            self.decoder = DigitDecoder(encoder.features, settings.width).to(self.device)
-        self.network = network.to(self.device).to(memory_format=torch.channels_last)
-        self.encoder = encoder
+            encoder = DigitEncoder(settings.width, settings.dimensions)
+            self.predictor = head(settings.dimensions, HIDDEN, settings.dimensions).to(self.device)
+            self.decoder = DigitDecoder(settings.dimensions, settings.width).to(self.device)
+        self.encoder = encoder.to(self.device).to(memory_format=torch.channels_last)
         self.chance = Chance().manual_seed(settings.seed)
-        self.losses: dict[str, list[tuple[int, float]]] = {"cosine_loss": [], "mse": []}
+        self.losses: dict[str, list[tuple[int, float]]] = {
+            name: [] for name in ("cosine_loss", "redundancy", "mse")
+        }
         per_epoch = max(1, len(self.fit) // settings.batch)
         first = settings.epochs_for(len(self.fit)) * per_epoch if settings.minutes is None else None
         self.pace = Pace(first, settings.minutes, settings.decoder_share)
@@ -167,11 +168,11 @@ class _Learner:
     def learn_encoder(self) -> Generator[Event]:
         """Phase 1."""
         settings = self.settings
-        target = Average(self.network)
-        groups = decayed(iter((self.network, self.predictor)), settings.weight_decay)
+        target = Average(self.encoder)
+        groups = decayed(iter((self.encoder, self.predictor)), settings.weight_decay)
         optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate)
         batches = self._batches()
-        self.network.train()
+        self.encoder.train()
         looks = _Looks(settings.preview_seconds)
         while (fraction := self.pace.begin(1)) < 1:
             rate = settings.learning_rate * min(1.0, (self.pace.steps + 1) / _WARM_UP)
@@ -184,13 +185,16 @@ class _Learner:
             images = next(batches)
             seen = self._perturbed(images, strength)
             others = self._perturbed(images, strength * settings.target_strength)
-            loss = cosine_loss(self.predictor(self.network(seen)), target(others))
+            embeddings = self.encoder(seen)
+            agreement = cosine_loss(self.predictor(embeddings), target(others))
+            repeated = redundancy(embeddings)
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            (agreement + settings.redundancy_weight * repeated).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             kept = 1 - (1 - settings.target_decay) * 0.5 * (1 + math.cos(math.pi * fraction))
-            target.follow(self.network, kept)
-            yield self._stepped("cosine_loss", float(loss.detach()), rate)
+            target.follow(self.encoder, kept)
+            terms = {"cosine_loss": float(agreement.detach()), "redundancy": float(repeated.detach())}
+            yield self._stepped(terms, rate)
             if looks.due:
                 with looks.taken():
                     yield from self._look(1)
@@ -215,7 +219,7 @@ class _Learner:
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-            yield self._stepped("mse", float(loss.detach()), rate)
+            yield self._stepped({"mse": float(loss.detach())}, rate)
             if looks.due:
                 with looks.taken():
                     yield from self._look(2)
@@ -279,16 +283,17 @@ class _Learner:
         copies = perturb(images, strength, self.settings.perturbation, chance or self.chance)
         return copies.to(self.device)
 
-    def _stepped(self, name: str, loss: float, rate: float) -> Step:
+    def _stepped(self, losses: dict[str, float], rate: float) -> Step:
         self.pace.step_done()
-        self.losses[name].append((self.pace.steps, loss))
+        for name, loss in losses.items():
+            self.losses[name].append((self.pace.steps, loss))
         return Step(
             self.pace.steps,
             self.steps,
             self.pace.fraction,
             self.pace.seconds_left,
             self.pace.steps_per_second * self.settings.batch,
-            {name: loss},
+            losses,
             rate,
         )
 
@@ -343,11 +348,6 @@ class _Looks:
     def __exit__(self, *_: object) -> None:
         now = time.monotonic()
         self._next = now + max(self._least, (now - self._begun) / _LOOKING)
-
-
-def cosine_loss(predicted: Tensor, target: Tensor) -> Tensor:
-    """Return ``1 - mean cosine`` of rows (B, D): BYOL's loss, halved; 0 where all agree, at most 2."""
-    return 1 - F.cosine_similarity(predicted, target, dim=1).mean()
 
 
 def as_images(pixels: NDArray[np.uint8]) -> Tensor:
