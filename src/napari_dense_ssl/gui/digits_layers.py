@@ -21,7 +21,7 @@ ROWS, POINTS, NAMES = (
     "digits: names",
 )
 
-_GAP = 24.0  # px between the rows and the embedding
+_GAP = 36.0  # px between the rows and the embedding
 _DOT = 5.0  # px
 
 
@@ -51,10 +51,12 @@ class DigitsLayers:
         places = _placed(view.points, rows.shape)
         colours = np.array(DIGIT_COLOURS)[view.labels % len(DIGIT_COLOURS)]
         alone = len(self.viewer.layers) == sum(self.layer(name) is not None for name in (ROWS, POINTS, NAMES))
+        selected = set(self.viewer.layers.selection)
         new = [self._show_rows(rows), self._show_points(places, view.labels, colours)]
         new.append(self._show_names(view, places, rows.shape))
         if any(new) and alone:
             self.viewer.reset_view()
+        self.viewer.layers.selection = selected & set(self.viewer.layers) or {self.layer(POINTS)}
 
     def recolour(self) -> None:
         """Write the names in the theme's colour."""
@@ -103,21 +105,18 @@ class DigitsLayers:
         return before is None
 
     def _show_names(self, view: DigitsView, places: np.ndarray[Any, Any], shape: tuple[int, ...]) -> bool:
-        """Name the rows, and write each digit in the middle of its points."""
+        """Name the rows below them, and write each digit in the middle of its points."""
         digits = np.unique(view.labels)
         middles = [np.median(places[view.labels == digit], axis=0) for digit in digits]
-        edge = shape[0] / len(view.triplets.rows)
-        lefts = [(edge * (index + 0.5), -0.14 * shape[1]) for index in range(len(view.triplets.rows))]
-        names = [*map(str, digits), *(name for name, _ in view.triplets.rows)]
-        data = np.array([*middles, *lefts])
+        names = [*map(str, digits), ", ".join(name for name, _ in view.triplets.rows)]
+        data = np.array([*middles, (shape[0] + _GAP / 2, shape[1] / 2)])
         layer = self.layer(NAMES)
-        before = layer
+        if layer is not None and list(layer.features["name"]) == names:
+            layer.data = data
+            return False
         if layer is not None:
-            if len(layer.data) == len(data) and list(layer.features["name"]) == names:
-                layer.data = data
-                return False
             self.viewer.layers.remove(layer)
-        layer = self.viewer.add_points(
+        new = self.viewer.add_points(
             data,
             name=NAMES,
             features={"name": names},
@@ -126,8 +125,8 @@ class DigitsLayers:
             border_width=0,
             face_color="transparent",
         )
-        self._identities[NAMES] = str(layer.unique_id)
-        return before is None
+        self._identities[NAMES] = str(new.unique_id)
+        return layer is None
 
     def _ink(self) -> str:
         return str(get_theme(self.viewer.theme).text.as_hex())

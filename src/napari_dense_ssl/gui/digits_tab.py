@@ -60,6 +60,7 @@ class DigitsTab(QWidget):
         rows.addRow("Results", self.folder)
         self.advanced = QCollapsible("Advanced")
         self.advanced.layout().setContentsMargins(0, 0, 0, 0)
+        self.advanced.setDuration(0)  # while it moves it does not follow its content
         self.form: SettingsForm | None = None
         self.advanced.toggled.connect(self._unfold)
         self.start_button, self.stop_button = QPushButton("Start"), QPushButton("Stop")
@@ -196,6 +197,7 @@ class DigitsTab(QWidget):
             self.form = SettingsForm(DigitsSettings, leave_out=_IN_FRONT)
             self.form.set_values(DigitsSettings())
             self.advanced.addWidget(self.form)
+            self.form.show()  # styled, rows are higher: now, not when Qt comes to it
             QTimer.singleShot(0, self._settle)
 
     def _settle(self) -> None:

@@ -125,3 +125,5 @@ class LossPlot(QWidget):
             axis = self._item.getAxis(side)
             axis.setPen(pg.mkPen(colour, width=1))
             axis.setTextPen(colour)
+        self.plot.resetCachedContent()  # else the background stays that of the theme before
+        self.plot.viewport().update()

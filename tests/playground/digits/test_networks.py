@@ -37,8 +37,15 @@ def test_shapes_from_image_to_embedding_and_back() -> None:
 def test_images_are_resized_without_changing_their_brightness() -> None:
     images = torch.rand(2, 1, 28, 28)
     assert resized(images) is images
-    small = torch.full((2, 1, 8, 8), 0.25)
-    torch.testing.assert_close(resized(small), torch.full((2, 1, 28, 28), 0.25))
+    large = torch.full((2, 1, 64, 32), 0.25)
+    torch.testing.assert_close(resized(large), torch.full((2, 1, 28, 28), 0.25))
+
+
+def test_small_images_get_the_frame_that_mnist_has() -> None:
+    framed = resized(torch.full((2, 1, 8, 8), 0.25))
+    assert framed.shape == (2, 1, 28, 28)
+    torch.testing.assert_close(framed[:, :, 4:-4, 4:-4], torch.full((2, 1, 20, 20), 0.25))
+    assert float(framed.sum()) == pytest.approx(2 * 400 * 0.25, rel=1e-5), "black around it"
 
 
 def test_biases_and_normalisations_do_not_decay() -> None:

@@ -53,7 +53,9 @@ def test_events_come_in_order_and_count_both_phases(run) -> None:
     events, out = run
     assert isinstance(events[0], Started)
     steps = [event for event in events if isinstance(event, Step)]
-    assert events[0].total == len(steps) == 10 + 2, "320 images in batches of 32, then 15 % for the decoder"
+    assert events[0].total == len(steps) == 10 + 2, (
+        "320 images in batches of 32, then a quarter for the decoder"
+    )
     assert [step.index for step in steps] == list(range(1, 13))
     assert [set(step.losses) for step in steps] == 10 * [{"cosine_loss", "redundancy"}] + 2 * [{"mse"}]
     assert steps[-1].fraction == 1

@@ -11,15 +11,23 @@ from torch.nn import functional as F
 
 EDGE = 28
 """Edge of the images that the networks see, px; others are resized."""
+_FRAME = 4
 HIDDEN = 512
 """Width of the perceptrons."""
 
 
 def resized(images: Tensor) -> Tensor:
-    """Return images (B, 1, Y, X) at 28 × 28 px, the networks' size, by linear interpolation."""
+    """Return images (B, 1, Y, X) at 28 × 28 px, the networks' size, by linear interpolation.
+
+    Small ones, up to 20 px, are brought to 20 × 20 px in a black frame of 4 px as MNIST's are: their strokes
+    reach the edge, where a shift would cut them.
+    """
     if images.shape[-2:] == (EDGE, EDGE):
         return images
-    return F.interpolate(images, (EDGE, EDGE), mode="bilinear", antialias=True, align_corners=False)
+    frame = _FRAME if max(images.shape[-2:]) <= EDGE - 2 * _FRAME else 0
+    size = (EDGE - 2 * frame,) * 2
+    inner = F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
+    return F.pad(inner, (frame,) * 4)
 
 
 def _block(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:
@@ -109,11 +117,13 @@ class DigitDecoder(nn.Module):
             nn.BatchNorm1d(2 * width * 49),
             nn.ReLU(inplace=True),
         )
+        last = nn.ConvTranspose2d(width, 1, 4, 2, 1)  # (B, 1, 28, 28)
+        nn.init.constant_(last.bias, -2.0)  # type: ignore[arg-type]  # as dark as digits are in the mean
         self.second = nn.Sequential(
             nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False),  # (B, W, 14, 14)
             nn.BatchNorm2d(width),
             nn.ReLU(inplace=True),
-            nn.ConvTranspose2d(width, 1, 4, 2, 1),  # (B, 1, 28, 28)
+            last,
         )
 
     def forward(self, embeddings: Tensor) -> Tensor:

@@ -121,9 +121,9 @@ class DigitsSettings(_Settings):
         title="Seed",
         description="Same seed, same epochs and same machine: same figures.",
     )
-    batch: int = Field(64, ge=8, le=4096, title="Batch", description="Images a step.")
+    batch: int = Field(128, ge=8, le=4096, title="Batch", description="Images a step.")
     learning_rate: float = Field(
-        1e-3, gt=0, le=1, title="Learning rate", description="At its height; it falls to 0 along a cosine."
+        2e-3, gt=0, le=1, title="Learning rate", description="At its height; it falls to 0 along a cosine."
     )
     weight_decay: float = Field(1e-4, ge=0, le=1, title="Weight decay", description="Of AdamW.")
     target_decay: float = Field(
@@ -170,7 +170,7 @@ class DigitsSettings(_Settings):
         description="Embeddings for k-NN are means over so many copies: the image, then moved copies.",
     )
     decoder_share: float = Field(
-        0.15,
+        0.25,
         gt=0,
         lt=1,
         title="Decoder's share",
