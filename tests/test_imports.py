@@ -56,7 +56,16 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    ["--help", "train --help", "predict --help", "probe --help", "audit --help", "recipes", "--version"],
+    [
+        "--help",
+        "train --help",
+        "predict --help",
+        "probe --help",
+        "audit --help",
+        "digits --help",
+        "recipes",
+        "--version",
+    ],
 )
 def test_help_and_recipes_import_nothing_heavy(arguments: str) -> None:
     code = (

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
@@ -125,6 +128,12 @@ def test_settings_that_contradict_each_other_are_told(qtbot, quick, errors):
     click(qtbot, quick.start_button)
     assert not quick.dock.busy
     assert "at most 1 together" in errors()[0]
+
+
+def test_the_tab_needs_nothing_heavy_before_it_learns():
+    code = "import sys, napari_dense_ssl.gui.digits_tab; print(*(m.partition('.')[0] for m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(done.stdout.split()) & {"torch", "sklearn", "matplotlib", "pyqtgraph"}
 
 
 def test_budgets(tab):

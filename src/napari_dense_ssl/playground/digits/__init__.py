@@ -1,9 +1,10 @@
 """Digits: an encoder learns without labels from perturbed copies, then a decoder draws what it kept.
 
 The second half of the second seed (``docs/digits.md``). Begin with :func:`learn_digits` in ``training.py``, a
-generator of core events; ``data.py`` reads digits, ``perturbations.py`` perturbs them, ``networks.py`` holds
-the networks, ``figures.py`` measures, ``views.py`` is what is looked at meanwhile and ``pictures.py`` draws
-it. Settings, data, figures and views are free of torch.
+generator of core events around the ``Learner`` of ``learner.py``; ``data.py`` reads digits,
+``perturbations.py`` perturbs them, ``networks.py`` and ``losses.py`` are what is trained, ``figures.py`` measures,
+``views.py`` is what is looked at meanwhile and ``pictures.py`` draws it. Settings, data, figures and views are
+free of torch.
 """
 
 from typing import TYPE_CHECKING

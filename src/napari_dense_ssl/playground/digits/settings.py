@@ -148,7 +148,7 @@ class DigitsSettings(_Settings):
         "as they are.",
     )
     redundancy_weight: float = Field(
-        0.05,
+        0.02,
         ge=0,
         le=10,
         title="Redundancy's weight",
