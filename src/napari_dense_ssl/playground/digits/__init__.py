@@ -3,8 +3,8 @@
 The second half of the second seed (``docs/digits.md``). Begin with :func:`learn_digits` in ``training.py``, a
 generator of core events around the ``Learner`` of ``learner.py``; ``data.py`` reads digits,
 ``perturbations.py`` perturbs them, ``networks.py`` and ``losses.py`` are what is trained, ``figures.py``
-measures, ``views.py`` is what is looked at meanwhile and ``pictures.py`` draws it. Settings, data, figures and
-views are free of torch.
+measures, ``views.py`` is what is looked at meanwhile and ``pictures.py`` draws it. Settings, data, figures
+and views are free of torch.
 """
 
 from typing import TYPE_CHECKING
