@@ -63,6 +63,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
         "probe --help",
         "audit --help",
         "digits --help",
+        "playground --help",
         "recipes",
         "--version",
     ],

@@ -21,6 +21,7 @@ from napari_dense_ssl.cli import (
     evaluate,
     info,
     open,
+    playground,
     predict,
     probe,
     recipes,
@@ -99,6 +100,7 @@ app.command("predict")(predict.predict_command)
 app.command("probe")(probe.probe_command)
 app.command("audit")(audit.audit_command)
 app.command("evaluate")(evaluate.evaluate_command)
+app.command("playground")(playground.playground_command)
 app.command("digits")(digits.digits_command)
 app.command("recipes")(recipes.recipes)
 app.command("doctor")(doctor.doctor)

@@ -4,5 +4,6 @@ May import everything; what needs torch is imported in a job's thread, when the 
 opening a dock costs no torch. Begin with :mod:`~napari_dense_ssl.gui.job` (threads end there),
 :mod:`~napari_dense_ssl.gui.layers` (volumes as layers and back), and then one file a dock:
 :mod:`~napari_dense_ssl.gui.volume_dock`, :mod:`~napari_dense_ssl.gui.train_dock`,
-:mod:`~napari_dense_ssl.gui.classes_dock`. The manifest is ``napari.yaml`` beside this package.
+:mod:`~napari_dense_ssl.gui.classes_dock`, :mod:`~napari_dense_ssl.gui.playground_dock` (a file a tab). The
+manifest is ``napari.yaml`` beside this package.
 """
