@@ -11,21 +11,7 @@ from qtpy.QtCore import Qt
 
 from napari_dense_ssl.gui.digits_layers import NAMES, POINTS, ROWS
 from napari_dense_ssl.gui.digits_tab import DigitsTab
-from napari_dense_ssl.gui.dock import Dock
 from napari_dense_ssl.gui.remember import recent
-
-
-class TabDock(Dock):
-    """A dock with nothing but the tab."""
-
-    def __init__(self, viewer) -> None:
-        super().__init__(viewer)
-        self.tab = DigitsTab(viewer, self)
-        self.body.addWidget(self.tab)
-
-    def update_buttons(self) -> None:
-        if hasattr(self, "tab"):
-            self.tab.update_buttons()
 
 
 @pytest.fixture
@@ -34,10 +20,10 @@ def viewer(make_napari_viewer_proxy):
 
 
 @pytest.fixture
-def tab(viewer) -> DigitsTab:
-    dock = TabDock(viewer)
-    viewer.window.add_dock_widget(dock, name="Playground")
-    return dock.tab
+def tab(viewer, open_dock) -> DigitsTab:
+    dock = open_dock(viewer, "Playground")
+    dock.tabs.setCurrentWidget(dock.digits)
+    return dock.digits
 
 
 @pytest.fixture

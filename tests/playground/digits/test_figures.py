@@ -7,7 +7,6 @@ import pytest
 
 from napari_dense_ssl.playground.digits.figures import (
     classification_figures,
-    effective_rank,
     knn_figures,
     normalised,
     principal_components,
@@ -50,13 +49,6 @@ def test_rows_of_length_one_make_neighbours_by_angle() -> None:
     test = np.array([[1.0, 0.2]])
     assert knn_figures(fit, labels, test, np.array([2]), 1).accuracy == 1, "by distance"
     assert knn_figures(normalised(fit), labels, normalised(test), np.array([1]), 1).accuracy == 1, "by angle"
-
-
-def test_effective_rank_counts_the_directions_that_are_used() -> None:
-    directions = np.concatenate([np.eye(6), -np.eye(6)])
-    assert effective_rank(directions) == pytest.approx(6)
-    assert effective_rank(directions[:, :1] * np.ones((1, 6))) == pytest.approx(1)
-    assert effective_rank(np.ones((9, 6))) == 1
 
 
 def test_principal_components_find_the_long_axis_and_keep_its_sign() -> None:

@@ -13,7 +13,7 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from napari_dense_ssl.playground.digits.data import Digits, read_digits
-    from napari_dense_ssl.playground.digits.figures import KnnFigures, effective_rank, knn_figures
+    from napari_dense_ssl.playground.digits.figures import KnnFigures, knn_figures
     from napari_dense_ssl.playground.digits.settings import DigitsSettings, PerturbationSettings
     from napari_dense_ssl.playground.digits.training import learn_digits
     from napari_dense_ssl.playground.digits.views import DigitsResult, DigitsView
@@ -25,7 +25,6 @@ __all__ = [
     "DigitsView",
     "KnnFigures",
     "PerturbationSettings",
-    "effective_rank",
     "knn_figures",
     "learn_digits",
     "read_digits",
@@ -35,7 +34,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "data": ["Digits", "read_digits"],
-        "figures": ["KnnFigures", "effective_rank", "knn_figures"],
+        "figures": ["KnnFigures", "knn_figures"],
         "settings": ["DigitsSettings", "PerturbationSettings"],
         "training": ["learn_digits"],
         "views": ["DigitsResult", "DigitsView"],

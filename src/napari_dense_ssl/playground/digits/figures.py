@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
@@ -95,22 +94,6 @@ def classification_figures(told: NDArray[Any], truth: NDArray[Any]) -> KnnFigure
     """Compare labels (M,) with the truth (M,); a digit that is never told has precision 0."""
     precision, recall, f1, _ = precision_recall_fscore_support(truth, told, average="macro", zero_division=0)
     return KnnFigures(float(accuracy_score(truth, told)), float(precision), float(recall), float(f1))
-
-
-def effective_rank(embeddings: NDArray[Any]) -> float:
-    """Return exp of the entropy of the singular values' shares (Roy & Vetterli, EUSIPCO 2007), 1 to D.
-
-    Parameters
-    ----------
-    embeddings : ndarray, shape (N, D)
-        They are centred first; 1 where all are alike.
-    """
-    values = np.linalg.svd(embeddings - embeddings.mean(0), compute_uv=False).astype(np.float64)
-    if values.sum() <= 0:
-        return 1.0
-    share = values / values.sum()
-    share = share[share > 0]
-    return math.exp(-(share * np.log(share)).sum())
 
 
 def principal_components(embeddings: NDArray[Any], count: int = 2) -> NDArray[np.float32]:

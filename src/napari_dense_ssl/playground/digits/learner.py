@@ -17,7 +17,6 @@ from napari_dense_ssl.core.events import Beat, Event, Pictured, Step
 from napari_dense_ssl.model.device import Device
 from napari_dense_ssl.playground.digits.data import Digits
 from napari_dense_ssl.playground.digits.figures import (
-    effective_rank,
     measuring,
     normalised,
     principal_components,
@@ -36,6 +35,7 @@ from napari_dense_ssl.playground.digits.pace import Pace
 from napari_dense_ssl.playground.digits.perturbations import perturb
 from napari_dense_ssl.playground.digits.settings import DigitsSettings
 from napari_dense_ssl.playground.digits.views import DigitsResult, DigitsView, Triplets
+from napari_dense_ssl.playground.figures import effective_rank
 
 _WARM_UP = 50  # steps
 _SHOWN = 800  # images in the picture of the embedding while learning
