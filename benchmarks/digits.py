@@ -1,4 +1,4 @@
-"""k-NN of digits learned without labels, beside that of the pixels, for several seeds; aim: .9901 or more.
+"""k-NN of digits learned without labels, beside that of the pixels, for several seeds; aim: .9901.
 
 Each run is what ``napari-dense-ssl digits`` does; the folders that it leaves hold everything.
 

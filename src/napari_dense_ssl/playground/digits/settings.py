@@ -140,7 +140,7 @@ class DigitsSettings(_Settings):
         0.3, gt=0, le=1, title="Ramp", description="Share of the budget after which the strength is 1."
     )
     target_strength: float = Field(
-        0.3,
+        0.0,
         ge=0,
         le=1,
         title="Target's strength",
@@ -148,7 +148,7 @@ class DigitsSettings(_Settings):
         "as they are.",
     )
     redundancy_weight: float = Field(
-        0.02,
+        0.01,
         ge=0,
         le=10,
         title="Redundancy's weight",
