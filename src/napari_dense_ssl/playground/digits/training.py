@@ -22,8 +22,8 @@ def learn_digits(
     Phase 1 is BYOL (Grill et al., NeurIPS 2020) with perturbations in place of its augmentations: of each
     image two copies are made, the second less perturbed or not at all; a predictor on top of the encoder
     foretells, by cosine similarity, what the encoder's exponential moving average makes of the second.
-    Another term keeps dimensions from repeating each other. Phase 2 freezes the encoder and trains a decoder from the embeddings of
-    perturbed images to the images (mean squared error).
+    Another term keeps dimensions from repeating each other. Phase 2 freezes the encoder and trains a
+    decoder from the embeddings of perturbed images to the images (mean squared error).
 
     Parameters
     ----------
