@@ -73,7 +73,7 @@ def test_a_learning_from_start_to_figures(qtbot, viewer, quick, tmp_path, errors
     assert "Precision" in quick.figures.text()
     assert (tmp_path / "results" / "figures.json").exists()
     assert recent("digits results") == [str(tmp_path / "results")]
-    assert set(quick.plot.values) == {"1 - cosine", "redundancy", "squared error"}
+    assert set(quick.plot.values) == {"1 - cosine", "squared error", "k-NN accuracy"}
     assert len(viewer.layers) == 3
     assert quick.start_button.isEnabled()
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_dense_ssl.playground.digits import DigitsResult, DigitsView
 
 _IN_FRONT = frozenset({"epochs", "minutes"})
-_CURVES = {"cosine_loss": "1 - cosine", "redundancy": "redundancy", "mse": "squared error"}
+_CURVES = {"cosine_loss": "1 - cosine", "mse": "squared error"}
 _PHASES = {1: "The encoder learns", 2: "The decoder learns"}
 
 
@@ -86,6 +86,7 @@ class DigitsTab(QWidget):
         self.body.addStretch(1)
         self._mine = False  # whether the dock's job is this tab's
         self._note = ""
+        self._told: dict[str, float] = {}
         self.start_button.clicked.connect(self.start)
         self.stop_button.clicked.connect(self.stop)
         self.data.set_path(remembered("digits/data"))
@@ -121,7 +122,7 @@ class DigitsTab(QWidget):
         self.figures.setText("")
         self.progress.begin("starting …")
         self.status.setText("Reading the digits (the first time takes a few seconds) …")
-        self._mine, self._note = True, ""
+        self._mine, self._note, self._told = True, "", {}
 
         def start() -> Iterator[Event]:
             from napari_dense_ssl.playground.digits import learn_digits, read_digits
@@ -157,7 +158,8 @@ class DigitsTab(QWidget):
                     self.data.refresh()
             case Step():
                 self.progress.advance(event)
-                self.plot.add(event.index, {_CURVES[name]: value for name, value in event.losses.items()})
+                curves = {_CURVES[name]: value for name, value in event.losses.items() if name in _CURVES}
+                self.plot.add(event.index, curves | self._told)
                 if self.dock.job is not None and not self.dock.job.stopping:
                     phase = _PHASES[2 if "mse" in event.losses else 1]
                     self.status.setText(
@@ -167,6 +169,8 @@ class DigitsTab(QWidget):
                 self.layers.show(picture.view)
                 self.figures.setText(final_text(picture))
             case Pictured(picture=picture):
+                if picture.knn is not None:  # held until the next look
+                    self._told = {"k-NN accuracy": picture.knn.accuracy}
                 self.layers.show(picture)
                 self.figures.setText(live_text(picture))
             case Noted(message=message):
