@@ -62,6 +62,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
         "predict --help",
         "probe --help",
         "audit --help",
+        "digits --help",
         "playground --help",
         "recipes",
         "--version",

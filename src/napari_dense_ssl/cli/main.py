@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from napari_dense_ssl.cli import (
     audit,
     demo,
+    digits,
     doctor,
     evaluate,
     info,
@@ -100,5 +101,6 @@ app.command("probe")(probe.probe_command)
 app.command("audit")(audit.audit_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("playground")(playground.playground_command)
+app.command("digits")(digits.digits_command)
 app.command("recipes")(recipes.recipes)
 app.command("doctor")(doctor.doctor)

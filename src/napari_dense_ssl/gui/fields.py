@@ -104,6 +104,12 @@ def size_text(count: float) -> str:
     raise AssertionError("unreachable")
 
 
+_OFFERS = {
+    "volume": ("File (HDF5, MRC, TIFF) …", "Folder (OME-Zarr, Zarr, TIFF or PNG slices) …"),
+    "digits": ("File (npz, IDX) …", "Folder (of IDX files) …"),
+}
+
+
 class RecentBox(QComboBox):
     """A field to type into, with recent entries; says when its list is opened."""
 
@@ -130,7 +136,7 @@ class PathField(QWidget):
     ----------
     kind : str
         Under which name paths are remembered.
-    browse : {"volume", "folder"}
+    browse : {"volume", "digits", "folder"}
         What the button offers: a file or a folder, or folders only.
 
     Attributes
@@ -144,7 +150,7 @@ class PathField(QWidget):
     changed = Signal(str)
     chosen = Signal(str)
 
-    def __init__(self, kind: str, browse: Literal["volume", "folder"], hint: str) -> None:
+    def __init__(self, kind: str, browse: Literal["volume", "digits", "folder"], hint: str) -> None:
         super().__init__()
         self.kind = kind
         self.box = RecentBox()
@@ -164,10 +170,11 @@ class PathField(QWidget):
         layout.setSpacing(4)
         layout.addWidget(self.box, 1)
         layout.addWidget(self.button)
-        if browse == "volume":
+        if browse in _OFFERS:
             menu = QMenu(self.button)
-            menu.addAction("File (HDF5, MRC, TIFF) …", self.browse_file)
-            menu.addAction("Folder (OME-Zarr, Zarr, TIFF or PNG slices) …", self.browse_folder)
+            file, folder = _OFFERS[browse]
+            menu.addAction(file, self.browse_file)
+            menu.addAction(folder, self.browse_folder)
             self.button.setMenu(menu)
             self.button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
             self.button.setStyleSheet("QToolButton::menu-indicator { image: none; }")  # it covers the text
@@ -238,7 +245,7 @@ class PathField(QWidget):
 
     def browse_file(self) -> None:
         """Ask for a file."""
-        path, _ = QFileDialog.getOpenFileName(self, "Choose a volume", self._start())
+        path, _ = QFileDialog.getOpenFileName(self, "Choose a file", self._start())
         if path:
             self.choose(path)
 

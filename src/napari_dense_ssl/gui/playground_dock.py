@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QTabWidget
 
+from napari_dense_ssl.gui.digits_tab import DigitsTab
 from napari_dense_ssl.gui.dock import Dock
 from napari_dense_ssl.gui.mixture_tab import MixtureTab
 
@@ -23,18 +22,15 @@ class PlaygroundDock(Dock):
         self.tabs = QTabWidget()
         self.mixture = MixtureTab(napari_viewer, self)
         self.tabs.addTab(self.mixture, "Mixture")
-        self.digits: Any = None
-        if find_spec("napari_dense_ssl.gui.digits_tab") is not None:
-            self.digits = import_module("napari_dense_ssl.gui.digits_tab").DigitsTab(napari_viewer, self)
-            self.tabs.addTab(self.digits, "Digits")
+        self.digits = DigitsTab(napari_viewer, self)
+        self.tabs.addTab(self.digits, "Digits")
         self.body.addWidget(self.tabs)
         self.update_buttons()
 
     def update_buttons(self) -> None:
         """Enable what can be done now, in all tabs."""
         for tab in (self.mixture, self.digits):
-            if tab is not None:
-                tab.update_buttons()
+            tab.update_buttons()
 
     def shut(self) -> None:
         """Let go of the viewer and stop the job."""

@@ -211,6 +211,8 @@ class CurvePlot(QWidget):
             axis = self._item.getAxis(side)
             axis.setPen(pg.mkPen(colour, width=1))
             axis.setTextPen(colour)
+        self.plot.resetCachedContent()  # else the background stays that of the theme before
+        self.plot.viewport().update()
 
     # -- saving ----------------------------------------------------------------------------------------
 

@@ -1,10 +1,11 @@
 """Self-supervised methods at work on data whose truth is known: mixtures in the plane, and digits.
 
-May import torch, scikit-learn, scipy, matplotlib, :mod:`~napari_dense_ssl.objective` and
-:mod:`~napari_dense_ssl.core`. Begin with :func:`play` in ``run.py``: it trains one of ``methods/`` (a file
-each: loss, energy, source) on a :class:`Mixture` (``mixture.py``: exact density and score) and yields core
-events; ``figures.py`` measures, ``langevin.py`` samples, ``frames.py`` is what is looked at and
-``pictures.py`` draws it; ``table.py`` compares all methods over seeds. The settings are free of torch.
+May import torch, scikit-learn, scikit-image, scipy, matplotlib, ``objective``, ``model`` and ``core``. Begin
+with :func:`play` in ``run.py``: it trains one of ``methods/`` (a file each: loss, energy, source) on a
+:class:`Mixture` (``mixture.py``: exact density and score) and yields core events; ``figures.py`` measures,
+``langevin.py`` samples, ``frames.py`` is what is looked at and ``pictures.py`` draws it; ``table.py``
+compares all methods over seeds. ``digits/`` is a room of its own, for images of digits. The settings are free
+of torch.
 """
 
 from typing import TYPE_CHECKING
