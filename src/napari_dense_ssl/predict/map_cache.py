@@ -118,11 +118,11 @@ class MapCache:
             Labels from 1, errors in [0, 1], and the image for the figures.
         """
         z = box.start[0]
-        with self._lock:
-            for cy, cx in _cells_of(box):
-                inside, outside = _overlap(box, cy, cx)
+        for cy, cx in _cells_of(box):
+            inside, outside = _overlap(box, cy, cx)
+            part = grey[outside] if grey is not None else None
+            with self._lock:  # for a cell, not for all: the window reads meanwhile
                 cell = self._cell((z, cy, cx))
-                part = grey[outside] if grey is not None else None
                 old_classes, old_error = (
                     cell.classes[inside],
                     None if cell.error is None else cell.error[inside],
@@ -144,6 +144,7 @@ class MapCache:
                 counted.add(ClassFigures.of(new, None if cell.error is None else cell.error[inside], part))
                 cell.keep(counted)
                 self._figures.add(cell.counted())
+        with self._lock:
             self._shrink()
 
     def read(self, what: Map, z: Indices, y: Indices, x: Indices) -> NDArray[Any]:
