@@ -99,6 +99,7 @@ class Lateness:
 
     def __init__(self, viewer: napari.Viewer) -> None:
         self.viewer, self.late = viewer, []
+        self.busy = 0.0
         self._last = time.perf_counter()
         self.timer = QTimer()
         self.timer.setTimerType(Qt.TimerType.PreciseTimer)
@@ -118,12 +119,15 @@ class Lateness:
         self.viewer.dims.set_current_step(0, (self.viewer.dims.current_step[0] + 1) % depth)
 
     def record(self, seconds: float) -> list[float]:
-        self._last, self.late = time.perf_counter(), []
+        """Return the latenesses, s; `busy` is the share of the time that the window's thread computed."""
+        cpu, begun = time.thread_time(), time.perf_counter()
+        self._last, self.late = begun, []
         self.timer.start()
         self.slices.start()
         QTest.qWait(int(1000 * seconds))
         self.timer.stop()
         self.slices.stop()
+        self.busy = (time.thread_time() - cpu) / (time.perf_counter() - begun)
         return self.late
 
 
@@ -179,8 +183,11 @@ class Bench:
 
     def idle(self, name: str) -> dict[str, float]:
         say(name)
-        self.rows[name] = percentiles(self.lateness.record(self.options.seconds))
+        self.rows[name] = self.record()
         return self.rows[name]
+
+    def record(self) -> dict[str, float]:
+        return percentiles(self.lateness.record(self.options.seconds)) | {"busy": self.lateness.busy}
 
     # -- training --------------------------------------------------------------------------------------
 
@@ -216,6 +223,7 @@ class Bench:
         wait_until(lambda: len(times) > 3 and maps, "the first live map")
         live = next(layer for layer in self.viewer.layers if layer.name.endswith("(live)"))
         late: list[float] = []
+        busy: list[float] = []
         speeds: dict[bool, list[float]] = {False: [], True: []}
         shown = 0
         for watched in (False, True, True, False):
@@ -226,6 +234,7 @@ class Bench:
             begun, before = len(times), len(maps)
             if watched:
                 late += self.lateness.record(seconds)
+                busy.append(self.lateness.busy)
                 shown += len(maps) - before
             else:
                 QTest.qWait(int(1000 * seconds))
@@ -237,6 +246,7 @@ class Bench:
         name = f"training, {threads} threads"
         same = self.idle(f"idle, image and live map (after {name})")
         self.rows[name] = percentiles(late) | {
+            "busy": statistics.mean(busy),
             "steps_per_second_unwatched": speeds[False],
             "steps_per_second_watched": speeds[True],
             "live_maps": shown,
@@ -360,7 +370,7 @@ class Bench:
         ]
 
     def predict(self, alone: dict[str, float]) -> None:
-        dock, seconds = self.classes, self.options.seconds
+        dock = self.classes
         say("following the view")
         dock.look.maps.cache.clear()
         dock.look.maps.refresh()
@@ -374,14 +384,14 @@ class Bench:
         dock.follow.setChecked(True)
         wait_until(lambda: tiles, "the first tile")
         tiles = 0
-        following = percentiles(self.lateness.record(seconds)) | {"tiles": tiles}
+        following = self.record() | {"tiles": tiles}
         dock.follow.setChecked(False)
         say("predicting the whole volume")
         out = self.folder / "out.zarr"
         with mock.patch("napari_dense_ssl.gui.classes_dock.ask_where", return_value=out):
             dock.whole_button.click()
         wait_until(lambda: dock.progress.value() > 0 or not dock.busy, "the first block")
-        whole = percentiles(self.lateness.record(seconds)) | {"done": dock.progress.value()}
+        whole = self.record() | {"done": dock.progress.value()}
         if dock.busy:
             dock.stop_button.click()
         wait_until(lambda: not dock.busy, "the prediction to stop")
@@ -440,7 +450,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(", ".join(f"{key} {value}" for key, value in facts.items()))
     for row, values in bench.rows.items():
         if "p99" in values:
-            print(f"{row:68s}" + "  ".join(f"{key} {values[key]:.0f} ms" for key in ("p50", "p99", "max")))
+            late = "  ".join(f"{key} {values[key]:4.0f} ms" for key in ("p50", "p99", "max"))
+            print(f"{row:56s}{late}  window's thread busy {100 * values['busy']:3.0f} %")
     for figure in bench.figures:
         print(figure)
     if options.json:
