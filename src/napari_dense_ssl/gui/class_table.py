@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import (
     QAbstractTableModel,
+    QEvent,
     QItemSelection,
     QItemSelectionModel,
     QModelIndex,
@@ -74,7 +75,9 @@ class ClassRows(QAbstractTableModel):
         labels = [int(label) for label in figures.labels]
         before = self._words() if labels == self.labels else None
         self._share, self._grey, self._error = figures.share(), figures.mean_grey(), figures.mean_error()
-        self.whole = whole
+        if whole != self.whole:
+            self.whole = whole
+            self.headerDataChanged.emit(Qt.Orientation.Horizontal, SHARE, SHARE)
         if labels != self.labels:
             self.layoutAboutToBeChanged.emit()
             kept = self.persistentIndexList()
@@ -89,7 +92,6 @@ class ClassRows(QAbstractTableModel):
             self.layoutChanged.emit()
         elif labels and self._words() != before:
             self.dataChanged.emit(self.index(0, SHARE), self.index(len(labels) - 1, ERROR))
-        self.headerDataChanged.emit(Qt.Orientation.Horizontal, SHARE, SHARE)
 
     def _words(self) -> list[tuple[str, str, str]]:
         """Return what the rows show of the figures: what looks the same need not be drawn again."""
@@ -207,9 +209,6 @@ class ClassTable(QWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         header.setHighlightSections(False)
-        for column, widest in _WIDEST.items():
-            room = header.fontMetrics().horizontalAdvance(widest) + _CELL_MARGIN
-            header.resizeSection(column, max(room, header.sectionSizeHint(column), _LEAST_WIDTH))
         self.isolate_button = QPushButton("Isolate")
         self.hide_button = QPushButton("Hide")
         self.all_button = QPushButton("Show all")
@@ -234,6 +233,15 @@ class ClassTable(QWidget):
         self.rows.layoutChanged.connect(self._update_buttons)
         self.rows.dataChanged.connect(self._update_buttons)
         self._update_buttons()
+
+    def event(self, event: QEvent) -> bool:
+        """Give the columns the room that they need in the window's font."""
+        if event.type() in (QEvent.Type.Show, QEvent.Type.StyleChange, QEvent.Type.FontChange):
+            header = self.view.horizontalHeader()
+            for column, widest in _WIDEST.items():
+                room = self.view.fontMetrics().horizontalAdvance(widest) + _CELL_MARGIN
+                header.resizeSection(column, max(room, header.sectionSizeHint(column), _LEAST_WIDTH))
+        return bool(super().event(event))
 
     @property
     def model(self) -> ClassModel:
