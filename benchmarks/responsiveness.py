@@ -181,6 +181,12 @@ class Bench:
             frame = frame.parent()
         frame.raise_()
 
+    def found(self, *figures: Figure) -> None:
+        """Keep figures, and tell them at once: who loses patience has seen them."""
+        self.figures += figures
+        for figure in figures:
+            say(str(figure))
+
     def idle(self, name: str) -> dict[str, float]:
         say(name)
         self.rows[name] = self.record()
@@ -251,12 +257,12 @@ class Bench:
             "steps_per_second_watched": speeds[True],
             "live_maps": shown,
         }
-        self.figures += lateness_figures(name, self.rows[name], same, alone)
+        self.found(*lateness_figures(name, self.rows[name], same, alone))
         slower = 1 - statistics.mean(speeds[True]) / statistics.mean(speeds[False])
-        self.figures += [
+        self.found(
             Figure(f"{name}: unwatched", statistics.mean(speeds[False]), "steps/s"),
             Figure(f"{name}: slower by being watched, share", slower, "", WATCHED_AIM),
-        ]
+        )
         self.viewer.layers.remove(live)
 
     # -- class maps ------------------------------------------------------------------------------------
@@ -355,7 +361,7 @@ class Bench:
             "tiles": len(predictor.layout(("classes",)).tiles(self.image_shape[1:], box)),
         }
         pairs = [a / b for a, b in zip(rest, bare, strict=False)]
-        self.figures += [
+        self.found(
             Figure("bare forward pass of the tiles in view", 1000 * typical, "ms"),
             Figure("slice to its class map, worker at rest", 1000 * statistics.median(rest), "ms"),
             Figure("slice to its class map, at rest, over bare", statistics.median(pairs), "", MAP_AIM),
@@ -367,7 +373,7 @@ class Bench:
                 MAP_AIM,
             ),
             Figure("slice to its class map, from the cache", 1000 * statistics.median(again), "ms"),
-        ]
+        )
 
     def predict(self, alone: dict[str, float]) -> None:
         dock = self.classes
@@ -399,7 +405,7 @@ class Bench:
         same = self.idle("idle, image, classes and error")
         for name, row in (("following the view", following), ("predicting the whole volume", whole)):
             self.rows[name] = row
-            self.figures += lateness_figures(name, row, same, alone)
+            self.found(*lateness_figures(name, row, same, alone))
 
     def measure(self) -> None:
         self.lateness.record(min(5.0, self.options.seconds))  # warm up

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -190,6 +190,8 @@ class MapCache:
                 if cell is not None and cell.is_whole(what):
                     continue
                 values = None if cell is None else getattr(cell, what)
+                rows: Sequence[int]
+                columns: Sequence[int]
                 rows, columns = (range(s.start, s.stop) for s in inside)
                 top, left = cy * CELL, cx * CELL
                 if values is not None:
