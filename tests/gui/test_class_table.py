@@ -115,6 +115,24 @@ def test_new_figures_keep_what_is_chosen(table):
     assert cells(table, NAME) == []
 
 
+def test_only_what_looks_different_is_drawn_again(table):
+    told = []
+    table.rows.dataChanged.connect(lambda *_: told.append(1))
+    table.set_figures(ClassFigures.of(CLASSES, ERROR_MAP, GREYS), whole=False)
+    assert not told
+    table.set_figures(ClassFigures.of(CLASSES, ERROR_MAP, GREYS + 1), whole=False)
+    assert told
+    assert cells(table, GREY) == ["11.0", "201.0", "51.0"]
+
+
+def test_columns_have_room_for_what_they_may_hold(table):
+    metrics, header = table.view.fontMetrics(), table.view.horizontalHeader()
+    for column, widest in ((SHARE, "100.0 %"), (GREY, "-1.23e+05"), (ERROR, "0.123")):
+        assert header.sectionSize(column) >= metrics.horizontalAdvance(widest) + 8
+        assert header.sectionSize(column) >= header.sectionSizeHint(column)
+    assert header.sectionSize(NAME) >= 80, "the rest is the name's"
+
+
 def test_another_run_has_its_own_look(table):
     table.select([3])
     table.model.hide([1])

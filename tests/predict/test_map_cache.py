@@ -50,22 +50,26 @@ def test_it_reads_as_an_array_that_was_written_to_and_counts_what_it_holds(write
     )
 
 
-@settings(max_examples=25, deadline=None)
-@given(boxes(), boxes())
-def test_what_is_missing_of_a_box(written, wanted):
+def least_box(absent: np.ndarray, box: Box) -> Box | None:
+    """Look for what is absent of a box, pixel by pixel."""
+    places = np.argwhere(absent[box.slices]) + box.start
+    if not len(places):
+        return None
+    return Box(tuple(map(int, places.min(0))), tuple(map(int, places.max(0) + 1)))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(boxes(), st.booleans()), max_size=4), boxes())
+def test_what_is_missing_of_a_box(writes, wanted):
     cache = MapCache(SHAPE, 10**9)
-    cache.write(written, np.ones(written.shape[1:], np.uint8), None)
-    there = np.zeros(SHAPE, bool)
-    there[written.slices] = True
-    missing = cache.missing(wanted, "classes")
-    absent = np.argwhere(~there[wanted.slices])
-    if not len(absent):
-        assert missing is None
-    else:
-        low = np.add(wanted.start, absent.min(0))
-        high = np.add(wanted.start, absent.max(0) + 1)
-        assert missing == Box(tuple(map(int, low)), tuple(map(int, high)))
-    assert cache.missing(wanted, "error") == wanted, "classes alone bring no error"
+    absent = {"classes": np.ones(SHAPE, bool), "error": np.ones(SHAPE, bool)}
+    for box, with_error in [*writes, (Box((1, 0, 0), (2, 2 * CELL, CELL)), True)]:  # whole cells among them
+        error = np.full(box.shape[1:], 0.5, np.float16) if with_error else None
+        cache.write(box, np.ones(box.shape[1:], np.uint8), error)
+        for what in ("classes", "error") if with_error else ("classes",):
+            absent[what][box.slices] = False
+    for what, there in absent.items():
+        assert cache.missing(wanted, what) == least_box(there, wanted)
 
 
 def test_what_was_seen_longest_ago_makes_way_and_never_what_is_in_view():

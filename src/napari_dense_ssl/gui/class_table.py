@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from qtpy.QtCore import (
     QAbstractTableModel,
+    QEvent,
     QItemSelection,
     QItemSelectionModel,
     QModelIndex,
@@ -36,6 +38,9 @@ NAME, SHARE, GREY, ERROR = range(4)
 
 _SORT = Qt.ItemDataRole.UserRole
 _SWATCH = 14  # px
+_WIDEST = {SHARE: "100.0 %", GREY: "-1.23e+05", ERROR: "0.123"}
+_CELL_MARGIN = 12  # px, left and right of a cell's text together
+_LEAST_WIDTH = 64  # px
 
 
 class ClassRows(QAbstractTableModel):
@@ -68,23 +73,32 @@ class ClassRows(QAbstractTableModel):
     def set_figures(self, figures: ClassFigures, whole: bool) -> None:
         """Show figures; `whole` says that they are those of the whole volume."""
         labels = [int(label) for label in figures.labels]
+        before = self._words() if labels == self.labels else None
         self._share, self._grey, self._error = figures.share(), figures.mean_grey(), figures.mean_error()
-        self.whole = whole
+        if whole != self.whole:
+            self.whole = whole
+            self.headerDataChanged.emit(Qt.Orientation.Horizontal, SHARE, SHARE)
         if labels != self.labels:
             self.layoutAboutToBeChanged.emit()
             kept = self.persistentIndexList()
-            before = [self.labels[index.row()] for index in kept]
+            held = [self.labels[index.row()] for index in kept]
             self.labels = labels
             rows = {label: row for row, label in enumerate(labels)}
             moved = [
                 self.index(rows[label], index.column()) if label in rows else QModelIndex()
-                for label, index in zip(before, kept, strict=True)
+                for label, index in zip(held, kept, strict=True)
             ]
             self.changePersistentIndexList(kept, moved)
             self.layoutChanged.emit()
-        elif labels:
+        elif labels and self._words() != before:
             self.dataChanged.emit(self.index(0, SHARE), self.index(len(labels) - 1, ERROR))
-        self.headerDataChanged.emit(Qt.Orientation.Horizontal, SHARE, SHARE)
+
+    def _words(self) -> list[tuple[str, str, str]]:
+        """Return what the rows show of the figures: what looks the same need not be drawn again."""
+        return [
+            (_text(SHARE, self._share[i]), _text(GREY, self._grey[i]), _text(ERROR, self._error[i]))
+            for i in self.labels
+        ]
 
     def _look_changed(self) -> None:
         if self.labels:
@@ -133,7 +147,7 @@ class ClassRows(QAbstractTableModel):
             case Qt.ItemDataRole.TextAlignmentRole if column != NAME:
                 return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
             case Qt.ItemDataRole.DecorationRole if column == NAME:
-                return _swatch(self.model.colours[label])
+                return _swatch(tuple(float(c) for c in self.model.colours[label][:3]))
             case Qt.ItemDataRole.CheckStateRole if column == NAME:
                 shown = label not in self.model.hidden
                 return Qt.CheckState.Checked if shown else Qt.CheckState.Unchecked
@@ -190,10 +204,11 @@ class ClassTable(QWidget):
         self.view.verticalHeader().hide()
         self.view.verticalHeader().setDefaultSectionSize(22)
         header = self.view.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        # Of one width for good: columns that fit their contents are measured anew, row by row, whenever a
+        # figure changes, and figures change all the time while one scrolls.
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         header.setHighlightSections(False)
-        header.setMinimumSectionSize(64)
         self.isolate_button = QPushButton("Isolate")
         self.hide_button = QPushButton("Hide")
         self.all_button = QPushButton("Show all")
@@ -218,6 +233,15 @@ class ClassTable(QWidget):
         self.rows.layoutChanged.connect(self._update_buttons)
         self.rows.dataChanged.connect(self._update_buttons)
         self._update_buttons()
+
+    def event(self, event: QEvent) -> bool:
+        """Give the columns the room that they need in the window's font."""
+        if event.type() in (QEvent.Type.Show, QEvent.Type.StyleChange, QEvent.Type.FontChange):
+            header = self.view.horizontalHeader()
+            for column, widest in _WIDEST.items():
+                room = self.view.fontMetrics().horizontalAdvance(widest) + _CELL_MARGIN
+                header.resizeSection(column, max(room, header.sectionSizeHint(column), _LEAST_WIDTH))
+        return bool(super().event(event))
 
     @property
     def model(self) -> ClassModel:
@@ -286,9 +310,10 @@ def _text(column: int, value: float) -> str:
     return f"{value:.1f}" if 10 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
-def _swatch(colour: np.ndarray[Any, Any]) -> QIcon:
+@lru_cache(maxsize=512)
+def _swatch(colour: tuple[float, float, float]) -> QIcon:
     picture = QPixmap(_SWATCH, _SWATCH)
-    picture.fill(QColor.fromRgbF(*(float(c) for c in colour[:3])))
+    picture.fill(QColor.fromRgbF(*colour))
     painter = QPainter(picture)
     painter.setPen(QColor(128, 128, 128))
     painter.drawRect(0, 0, _SWATCH - 1, _SWATCH - 1)

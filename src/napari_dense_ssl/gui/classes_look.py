@@ -25,7 +25,7 @@ from napari_dense_ssl.predict.counting import counted_slices
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-_FIGURES_MS = 300  # between two looks at the figures while maps fill
+_FIGURES_MS = 1000  # between two looks at the figures while maps fill: each costs the window 10 ms
 
 
 class ClassesLook(QObject):

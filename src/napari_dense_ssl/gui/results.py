@@ -213,7 +213,8 @@ class ResultMaps(QObject):
         for what in ("classes", "error"):
             layer = self.layer(what)
             if layer is not None and layer.visible:
-                layer.refresh(extent=False, highlight=False)
+                # Its thumbnail is made anew with the next slice.
+                layer.refresh(extent=False, highlight=False, thumbnail=False)
 
     def place(self, source: LayerSource) -> None:
         """Move the layers to where the image is now."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -19,6 +19,9 @@ CELL = 128
 Map = Literal["classes", "error"]
 Indices = NDArray[np.intp]
 _Key = tuple[int, int, int]
+
+_COUNTED: dict[Map, int] = {"classes": 0, "error": 3}
+"""Rows of :attr:`ClassFigures.sums` that number the pixels with a class, with an error."""
 
 _CELL_BYTES = CELL * CELL * 3
 _FIGURE_BYTES = 2500  # of a cell's figures, with some twenty classes in it
@@ -41,6 +44,10 @@ class _Cell:
         if self.figures is not None:
             found.sums[:, self.labels], found.errors[:] = self.figures
         return found
+
+    def is_whole(self, what: Map) -> bool:
+        """Whether each of its pixels has a class, or an error; the figures say, no pixel is looked at."""
+        return self.figures is not None and self.figures[0][_COUNTED[what]].sum() > CELL * CELL - 0.5
 
     def keep(self, figures: ClassFigures) -> None:
         """Keep the cell's figures, of those labels alone that occur."""
@@ -118,11 +125,11 @@ class MapCache:
             Labels from 1, errors in [0, 1], and the image for the figures.
         """
         z = box.start[0]
-        with self._lock:
-            for cy, cx in _cells_of(box):
-                inside, outside = _overlap(box, cy, cx)
+        for cy, cx in _cells_of(box):
+            inside, outside = _overlap(box, cy, cx)
+            part = grey[outside] if grey is not None else None
+            with self._lock:  # for a cell, not for all: the window reads meanwhile
                 cell = self._cell((z, cy, cx))
-                part = grey[outside] if grey is not None else None
                 old_classes, old_error = (
                     cell.classes[inside],
                     None if cell.error is None else cell.error[inside],
@@ -144,6 +151,7 @@ class MapCache:
                 counted.add(ClassFigures.of(new, None if cell.error is None else cell.error[inside], part))
                 cell.keep(counted)
                 self._figures.add(cell.counted())
+        with self._lock:
             self._shrink()
 
     def read(self, what: Map, z: Indices, y: Indices, x: Indices) -> NDArray[Any]:
@@ -172,16 +180,33 @@ class MapCache:
 
     def missing(self, box: Box, what: Map) -> Box | None:
         """Return the least box around what of a box of one slice is not there; None where all is."""
-        (z, y0, x0), (_, y1, x1) = box.start, box.stop
-        values = self.read(what, np.array([z]), np.arange(y0, y1), np.arange(x0, x1))[0]
-        absent = values == 0 if what == "classes" else np.isnan(values)
-        rows, columns = np.flatnonzero(absent.any(1)), np.flatnonzero(absent.any(0))
-        if not rows.size:
+        z = box.start[0]
+        found: list[tuple[int, int, int, int]] = []  # first and last row, first and last column
+        with self._lock:
+            cells = self._slices.get(z, {})
+            for cy, cx in _cells_of(box):
+                inside, _ = _overlap(box, cy, cx)
+                cell = cells.get((cy, cx))
+                if cell is not None and cell.is_whole(what):
+                    continue
+                values = None if cell is None else getattr(cell, what)
+                rows: Sequence[int]
+                columns: Sequence[int]
+                rows, columns = (range(s.start, s.stop) for s in inside)
+                top, left = cy * CELL, cx * CELL
+                if values is not None:
+                    part = values[inside]
+                    absent = part == 0 if what == "classes" else np.isnan(part)
+                    rows, columns = (
+                        [s.start + int(i) for i in np.flatnonzero(absent.any(axis))]
+                        for s, axis in zip(inside, (1, 0), strict=True)
+                    )
+                if rows:
+                    found.append((top + rows[0], top + rows[-1], left + columns[0], left + columns[-1]))
+        if not found:
             return None
-        return Box(
-            (z, y0 + int(rows[0]), x0 + int(columns[0])),
-            (z + 1, y0 + int(rows[-1]) + 1, x0 + int(columns[-1]) + 1),
-        )
+        first, last = np.min(found, 0), np.max(found, 0)
+        return Box((z, int(first[0]), int(first[2])), (z + 1, int(last[1]) + 1, int(last[3]) + 1))
 
     def clear(self) -> None:
         """Drop everything."""
