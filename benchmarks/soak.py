@@ -3,18 +3,19 @@
     xvfb-run -a -s "-screen 0 1600x1000x24 +extension GLX" python benchmarks/soak.py [--minutes 20] [--seed 0]
         [--rest 90] [--trace]
 
-A person opens volumes, trains, pauses, stops and resumes, scrolls, zooms, turns to 3-D, follows classes, hides
-them, sets thresholds, writes whole volumes, deletes, renames, duplicates and replaces layers, closes docks and
-windows, all in an order that the seed fixes. Every `--rest` seconds all is closed, and only then memory is
-compared: at rest the same things are open, whatever was done before.
+A person opens volumes, trains, pauses, stops and resumes, scrolls, zooms, turns to 3-D, follows classes,
+hides them, sets thresholds, writes whole volumes, deletes, renames, duplicates and replaces layers, closes
+docks and windows, all in an order that the seed fixes. Every `--rest` seconds all is closed, and only then
+memory is compared: at rest the same things are open, whatever was done before.
 
 Ends with status 1, and says what was found, where
 
-- anything raised: in the window, in a thread, in a destructor, as an error notification that is no refusal, or
-  as a warning of Qt;
-- at a rest, a job ran for longer than 10 s after its dock was closed, or a thread, widget or Qt object of ours
-  was left;
-- between the rests of the last half, the number of our objects of any class, or napari's layers, grew at each;
+- anything raised: in the window, in a thread, in a destructor, as an error notification that is no refusal,
+  or as a warning of Qt;
+- at a rest, a job ran for longer than 10 s after its dock was closed, or a thread, widget or Qt object of
+  ours was left;
+- between the rests of the last half, the number of our objects of any class, or of napari's layers, grew at
+  each;
 - memory at rest grew: the median slope between rests (Theil-Sen), after a warm-up of the first third,
   is above 2 MB a minute and makes up more than 5 % of the memory over the time.
 """
@@ -108,9 +109,7 @@ class Soak:
         import numpy as np
 
         late = self.rests[len(self.rests) // 3 :]
-        slopes = [
-            60 * (b[1] - a[1]) / (b[0] - a[0]) for i, a in enumerate(late) for b in late[i + 1 :]
-        ]
+        slopes = [60 * (b[1] - a[1]) / (b[0] - a[0]) for i, a in enumerate(late) for b in late[i + 1 :]]
         slope = float(np.median(slopes)) if slopes else 0.0
         return slope, slope * (late[-1][0] - late[0][0]) / 60 / late[0][1]
 
@@ -119,9 +118,8 @@ class Soak:
         found = [f"{count} × {text}" for text, count in self.ears.found.items()]
         late = [counted for _, _, counted in self.rests[len(self.rests) // 2 :]]
         if len(late) > 2:
-            for name in late[-1]:
-                if all(b[name] > a[name] for a, b in pairwise(late)):
-                    found.append(f"{name} grows at each rest: {[one[name] for one in late]}")
+            growing = [name for name in late[-1] if all(b[name] > a[name] for a, b in pairwise(late))]
+            found += [f"{name} grows at each rest: {[one[name] for one in late]}" for name in growing]
         if len(self.rests) >= LEAST_RESTS:
             slope, share = self.growth()
             if slope > GROWTH_MB and share > GROWTH_SHARE:
@@ -178,7 +176,9 @@ def soaked(folder: Path, options: argparse.Namespace) -> int:
         print(f"warned {count} × {text}")
     print("memory at rest, MB: " + ", ".join(f"{one[1]:.0f}" for one in soak.rests))
     print(f"slope {slope:.2f} MB a minute, {100 * share:.1f} % over the time after the warm-up")
-    print("left at the last rest: " + ", ".join(f"{name} {n}" for name, n in soak.rests[-1][2].most_common(12)))
+    print(
+        "left at the last rest: " + ", ".join(f"{name} {n}" for name, n in soak.rests[-1][2].most_common(12))
+    )
     for text in found:
         print(f"FOUND {text}")
     print("nothing was found" if not found else f"{len(found)} things were found")

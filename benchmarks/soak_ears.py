@@ -92,7 +92,7 @@ class Ears:
             self.hear("error notification", error or text)
 
     def _warning(self, message: Warning | str, kind: type[Warning], file: str, line: int, *_: Any) -> None:
-        self.warned[f"{kind.__name__} at {'/'.join(file.split('/')[-3:])}:{line}: {str(message):.200}"] += 1
+        self.warned[f"{kind.__name__} at {'/'.join(file.split('/')[-3:])}:{line}: {message!s:.200}"] += 1
 
     def _qt_message(self, kind: QtMsgType, context: Any, text: str | None) -> None:
         bad = (QtMsgType.QtWarningMsg, QtMsgType.QtCriticalMsg, QtMsgType.QtFatalMsg)
@@ -101,7 +101,7 @@ class Ears:
 
 
 def settle() -> None:
-    """Let Qt delete what is to be deleted, Python collect what nobody holds, and the C library give it back."""
+    """Let Qt delete what is to be deleted, Python collect what nobody holds, and C give it back."""
     for _ in range(3):
         QApplication.processEvents()
         QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
