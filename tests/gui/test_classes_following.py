@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
@@ -291,3 +296,50 @@ def test_a_region_stands_still_while_the_view_is_filled(qtbot, em_viewer, dock, 
 def test_without_a_run_nothing_is_followed(em_viewer, dock):
     dock.run_field.set_path("")
     assert not dock.follow.isEnabled()
+
+
+def test_what_was_computed_of_a_deleted_image_is_let_go(qtbot, em_viewer, dock, engine):
+    follow(qtbot, dock)
+    kept = weakref.ref(dock.look.maps.cache)
+    em_viewer.layers.clear()
+    qtbot.waitUntil(lambda: not dock.follow.isChecked(), timeout=30_000)
+    qtbot.waitUntil(lambda: engine.closed == engine.started, timeout=30_000)
+
+    def gone() -> bool:
+        gc.collect()
+        return kept() is None
+
+    qtbot.waitUntil(gone, timeout=30_000)
+
+
+def test_the_window_does_not_wait_for_a_network_that_is_being_loaded(monkeypatch, tmp_path):
+    import napari_dense_ssl.model as model
+    import napari_dense_ssl.predict as predict
+
+    loading, go_on = threading.Event(), threading.Event()
+
+    class Slow:
+        @classmethod
+        def open(cls, folder, device):
+            loading.set()
+            assert go_on.wait(30)
+            return cls()
+
+    class Folder:
+        @classmethod
+        def open(cls, path):
+            return cls()
+
+        def fingerprint(self):
+            return "a"
+
+    monkeypatch.setattr(model, "RunFolder", Folder)
+    monkeypatch.setattr(predict, "Predictor", Slow)
+    keeper = PredictorKeeper()
+    with ThreadPoolExecutor(1) as pool:
+        opened = pool.submit(keeper.open, str(tmp_path), "cpu")
+        assert loading.wait(30)
+        keeper.clear()  # would wait until the end of the test
+        go_on.set()
+        first = opened.result(30)
+    assert keeper.open(str(tmp_path), "cpu") is not first, "what was loaded meanwhile is not kept"

@@ -163,6 +163,32 @@ def test_frames_of_a_failed_job_let_go_of_their_arrays(qtbot):
     assert kept[0]() is None
 
 
+def test_an_ended_job_is_let_go_by_a_window_that_lists_its_tasks(qtbot, make_napari_viewer):
+    import gc
+    import weakref
+
+    class Volume:
+        pass
+
+    viewer = make_napari_viewer()
+    volume = Volume()
+
+    def start(volume: Volume = volume) -> Iterator[Event]:
+        yield Finished(None)
+
+    job, _ = run(qtbot, start)
+    stopped = Job("Training", start)
+    stopped.stop()  # before its thread has begun
+    with qtbot.waitSignal(stopped.ended, timeout=5000):
+        stopped.start()
+    kept = [weakref.ref(job), weakref.ref(stopped), weakref.ref(volume)]
+    del job, stopped, volume, start
+    qtbot.wait(10)
+    gc.collect()
+    assert [reference() for reference in kept] == [None, None, None]
+    del viewer
+
+
 def test_superqt_alone_loses_runtime_errors():
     # The reason for JobWorker: where superqt mends this, the class can go.
     def work() -> Iterator[None]:

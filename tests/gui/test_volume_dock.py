@@ -59,6 +59,8 @@ def test_a_tiff_without_voxel_size(qtbot, viewer, dock, stack, tmp_path, errors)
     assert recent("volumes") == [str(path)]
     assert [dock.path.box.itemText(i) for i in range(dock.path.box.count())] == [str(path)]
     assert dock.path.path() == str(path)
+    assert dock.status.text() == "Opened as the layer raw.", "and nothing is looked up again"
+    assert dock.facts.values["Type"].text() == "uint8"
     assert errors() == []
 
 

@@ -270,8 +270,10 @@ class ClassesLook(QObject):
         for key in [key for key in self._all if key[0] == identity]:
             maps = self._all.pop(key)
             maps.close()
+            maps.setParent(None)  # else they, and all that was computed, live as long as the dock
             if maps is self.maps:
                 self.maps = None
+        self._keeper.forget(identity)
         self._counted.pop(identity, None)
         if is_result(event.value, "classes", *self._of):
             self.show_figures()

@@ -90,7 +90,10 @@ class Dock(QWidget):
         self._on_event(event)
 
     def _job_ended(self, outcome: Outcome) -> None:
-        self._on_end(outcome)
+        ended = self._on_end
+        # What they were told with is not kept any longer: arrays of layers, perhaps deleted by now.
+        self._on_event, self._on_end = (lambda _: None), (lambda _: None)
+        ended(outcome)
 
     def drop(self) -> None:
         """Stop the job and listen to it no more; it closes in its own thread."""

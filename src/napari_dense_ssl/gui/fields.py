@@ -202,7 +202,7 @@ class PathField(QWidget):
         self.chosen.emit(path)
 
     def refresh(self) -> None:
-        """Take over the recent paths."""
+        """Take over the recent paths; what is typed stays, so nobody is told of a change."""
         now = self.path()
         self.box.blockSignals(True)
         self.box.clear()
@@ -210,8 +210,8 @@ class PathField(QWidget):
             self.box.addItem(path)
             self.box.setItemData(self.box.count() - 1, path, Qt.ItemDataRole.ToolTipRole)
         self.box.setCurrentIndex(-1)
-        self.box.blockSignals(False)
         self.box.setEditText(now)
+        self.box.blockSignals(False)
 
     def mark_missing(self) -> None:
         """Grey out the recent paths that are not there now; looked up in a worker, for disks may be slow."""

@@ -196,7 +196,7 @@ class Job(QObject):
         super().__init__()
         self.title = title
         self.message = ""
-        self._start: Callable[[], Iterator[Event]] | None = start
+        self._starts = [start]
         self._mailbox = Mailbox()
         self._go = threading.Event()
         self._go.set()
@@ -210,16 +210,18 @@ class Job(QObject):
         self._thread = threading.Thread(target=self._worker.run, name=f"Dense SSL: {title}", daemon=True)
 
     def _make_worker(self) -> JobWorker:
+        # napari lists its tasks, and this function with them, for as long as the window lives: it must not
+        # hold the job, nor, once it has begun or ended, the function that holds the volume.
+        starts, mailbox, go = self._starts, self._mailbox, self._go
+
         def relay() -> Iterator[None]:
-            make, self._start = self._start, None  # not kept: the function holds the volume
-            assert make is not None
             keep_triton_out()  # any job may be the first to import torch
-            events = make()
+            events = starts.pop()()
             try:
                 for event in events:
-                    self._mailbox.put(event)
+                    mailbox.put(event)
                     yield
-                    while not self._go.wait(_PAUSE_POLL):
+                    while not go.wait(_PAUSE_POLL):
                         yield  # superqt looks here whether to quit
             finally:
                 close = getattr(events, "close", None)
@@ -295,6 +297,7 @@ class Job(QObject):
     def _end(self) -> None:
         self._deliver(budget=float("inf"))
         self._timer.stop()
+        self._starts.clear()
         _jobs.discard(self)
         if self._error is not None:
             self.message = report(self._error, self.title)

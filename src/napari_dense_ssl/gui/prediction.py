@@ -19,15 +19,24 @@ from napari_dense_ssl.predict.class_figures import ClassFigures
 from napari_dense_ssl.predict.map_cache import MapCache
 
 
-class PredictorKeeper:
-    """Keeps the network and the volume that were used last, for the next slice; any thread may use it."""
+class _Kept:
+    """A place for one thing, and what it was made for."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._key: tuple[str, str] | None = None
-        self._predictor: Any = None
-        self._source: LayerSource | None = None
-        self._volume: Any = None
+        self.lock = threading.Lock()
+        self.key: Any = None
+        self.value: Any = None
+
+
+class PredictorKeeper:
+    """Keeps the network and the volume that were used last, for the next slice; any thread may use it.
+
+    Loading either may take seconds, which :meth:`forget` and :meth:`clear` do not wait for: they leave the
+    place that is being filled to the thread that fills it.
+    """
+
+    def __init__(self) -> None:
+        self._network, self._image = _Kept(), _Kept()
 
     def open(self, run: str, device: str) -> Any:
         """Return the predictor of a run's newest checkpoint, from memory where it is the same."""
@@ -36,27 +45,33 @@ class PredictorKeeper:
 
         folder = RunFolder.open(run)
         key = (folder.fingerprint(), device)
-        with self._lock:
-            if key != self._key:
-                self._key, self._predictor = None, None
-                self._predictor = Predictor.open(folder, device=device)
-                self._key = key
-            return self._predictor
+        kept = self._network
+        with kept.lock:
+            if key != kept.key:
+                kept.key = kept.value = None
+                kept.value = Predictor.open(folder, device=device)
+                kept.key = key
+            return kept.value
 
     def volume(self, source: LayerSource) -> Any:
         """Return the volume of a layer, from memory where it is the same: its statistics are kept with it."""
-        with self._lock:
-            if self._source is None or not source.same_pixels(self._source):
-                self._source, self._volume = None, None
-                self._volume = source.open()
-                self._source = source
-            return self._volume
+        kept = self._image
+        with kept.lock:
+            if kept.key is None or not source.same_pixels(kept.key):
+                kept.key = kept.value = None
+                kept.value = source.open()
+                kept.key = source
+            return kept.value
+
+    def forget(self, identity: str) -> None:
+        """Let go of the volume of the layer with that unique id: it was deleted."""
+        source = self._image.key
+        if source is not None and source.identity == identity:
+            self._image = _Kept()
 
     def clear(self) -> None:
         """Let go of both."""
-        with self._lock:
-            self._key, self._predictor = None, None
-            self._source, self._volume = None, None
+        self._network, self._image = _Kept(), _Kept()
 
 
 def followed(

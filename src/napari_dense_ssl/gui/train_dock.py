@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt
@@ -48,7 +49,7 @@ _ENDS = {
 }
 
 
-_jobs: dict[Path, Job] = {}
+_jobs: WeakValueDictionary[Path, Job] = WeakValueDictionary()
 """By run folder the training that was started last in this process, in whichever window."""
 
 

@@ -296,9 +296,7 @@ class VolumeDock(Dock):
         what = "the layer" if len(names) == 1 else "the layers"
         self.status.setText(f"Opened as {what} {' and '.join(names)}.")
         add_recent("volumes", self.path.path())
-        self.path.box.blockSignals(True)
         self.path.refresh()
-        self.path.box.blockSignals(False)
 
     # -- keyboard and mouse ----------------------------------------------------------------------------
 

@@ -1,0 +1,147 @@
+"""Hears every error of a process with windows, and counts what of ours is left when all is closed."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import re
+import sys
+import threading
+import traceback
+import warnings
+from collections import Counter
+from contextlib import suppress
+from types import TracebackType
+from typing import Any
+
+import psutil
+from napari.layers import Layer
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import QEvent, QObject, QtMsgType, qInstallMessageHandler
+from qtpy.QtWidgets import QApplication, QWidget
+
+PACKAGE = "napari_dense_ssl"
+THREADS = "Dense SSL"
+KEPT = frozenset({"SessionRuns"})
+"""Objects of ours that live as long as the process."""
+
+REFUSALS = re.compile(
+    r"being trained in this napari already|slider stands outside|out of view|which no layer here shows"
+    r"|is another volume|budget is|holds a run already|exists already|has no checkpoint yet|No run is chosen"
+)
+"""Sentences with which the docks rightly refuse something."""
+
+QUIET = re.compile(r"propagateSizeHints|XDG_RUNTIME_DIR|qt\.qpa|does not support")
+"""What Qt says under Xvfb whatever one does."""
+
+
+class Ears:
+    """Collects what must not happen, each with what was done before it.
+
+    Attributes
+    ----------
+    doing : str
+        The action at hand, set from outside.
+    found : Counter of str
+        What was heard, and how often.
+    refused : Counter of str
+        Refusals, which are as they should be.
+    warned : Counter of str
+        Python's warnings.
+    """
+
+    def __init__(self) -> None:
+        self.doing = "starting"
+        self.found: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        self.warned: Counter[str] = Counter()
+
+    def __enter__(self) -> Ears:
+        self._before = sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning
+        sys.excepthook = lambda kind, error, trace: self.hear("exception", error, trace)
+        threading.excepthook = lambda told: self.hear("exception in a thread", told.exc_value)
+        sys.unraisablehook = lambda told: self.hear(f"unraisable, {told.object!r:.80}", told.exc_value)
+        warnings.showwarning = self._warning
+        self._qt = qInstallMessageHandler(self._qt_message)
+        notification_manager.notification_ready.connect(self._notification)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning = self._before
+        qInstallMessageHandler(self._qt)
+        notification_manager.notification_ready.disconnect(self._notification)
+
+    def hear(self, kind: str, error: BaseException | str | None, trace: TracebackType | None = None) -> None:
+        """Keep something that must not happen."""
+        if isinstance(error, BaseException):
+            lines = traceback.format_exception(type(error), error, trace or error.__traceback__)
+            text = "".join(lines[-12:])
+        else:
+            text = str(error)
+        self.found[f"{kind} while {self.doing}: {text}"] += 1
+
+    def _notification(self, event: Any) -> None:
+        told = getattr(event, "notification", event)
+        text = str(told.message)
+        if str(told.severity) != "error":
+            return
+        error = getattr(told, "exception", None)
+        if error is None and REFUSALS.search(text):
+            self.refused[REFUSALS.search(text)[0]] += 1  # type: ignore[index]
+        else:
+            self.hear("error notification", error or text)
+
+    def _warning(self, message: Warning | str, kind: type[Warning], file: str, line: int, *_: Any) -> None:
+        self.warned[f"{kind.__name__} at {'/'.join(file.split('/')[-3:])}:{line}: {message!s:.200}"] += 1
+
+    def _qt_message(self, kind: QtMsgType, context: Any, text: str | None) -> None:
+        bad = (QtMsgType.QtWarningMsg, QtMsgType.QtCriticalMsg, QtMsgType.QtFatalMsg)
+        if kind in bad and text and not QUIET.search(text):
+            self.hear("message of Qt", text)
+
+
+def settle() -> None:
+    """Let Qt delete what is to be deleted, Python collect what nobody holds, and C give it back."""
+    for _ in range(3):
+        QApplication.processEvents()
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+        gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def threads_left() -> list[str]:
+    """Return the names of our threads that are alive."""
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith(THREADS)]
+
+
+def census() -> Counter[str]:
+    """Count the objects of our classes, and napari's layers, that anything still holds."""
+    counted: Counter[str] = Counter()
+    for thing in gc.get_objects():
+        kind = type(thing)
+        module = getattr(kind, "__module__", None)
+        if isinstance(module, str) and module.startswith(PACKAGE) and kind.__name__ not in KEPT:
+            counted[kind.__name__] += 1
+        elif isinstance(thing, Layer):
+            counted[f"napari {kind.__name__}"] += 1
+    return counted
+
+
+def widgets_left() -> list[str]:
+    """Return the widgets and other Qt objects of ours that live on, by the names of their classes."""
+    ours = [w for w in QApplication.allWidgets() if type(w).__module__.startswith(PACKAGE)]
+    held = [
+        thing
+        for thing in gc.get_objects()
+        if isinstance(thing, QObject)
+        and not isinstance(thing, QWidget)
+        and type(thing).__module__.startswith(PACKAGE)
+        and type(thing).__name__ not in KEPT
+    ]
+    return sorted(type(thing).__name__ for thing in (*ours, *held))
+
+
+def rss() -> float:
+    """Return the memory that the process takes, MB."""
+    return float(psutil.Process().memory_info().rss) / 1e6
