@@ -52,13 +52,14 @@ def _left(opened: list[Any]) -> list[Any]:
 
 
 @pytest.fixture(autouse=True)
-def docks(qtbot) -> Iterator[list[Any]]:
+def docks(qtbot, request) -> Iterator[list[Any]]:
     """Docks that a test opens; a widget of ours that outlives its window fails the test."""
     opened: list[Any] = []
     yield opened
     left = _left(opened)
     if left:  # a job that was running holds its dock in a cycle until Python looks for such
         del left
+        request.node.funcargs.clear()  # pytest holds what it gave to the test until later than now
         gc.collect()
         left = _left(opened)
     names = [type(widget).__name__ for widget in left]

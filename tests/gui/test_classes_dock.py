@@ -25,6 +25,7 @@ def engine(monkeypatch) -> FakePredictor:
 
 @pytest.fixture
 def dock(em_viewer, open_dock, tmp_path, engine):
+    (tmp_path / "run").mkdir()  # while a path leads nowhere it is still being typed
     runs_of_session().add(str(tmp_path / "run"))
     return open_dock(em_viewer, "Classes")
 

@@ -341,6 +341,7 @@ class ClassesDock(ClassesForm):
 
     def _done(self, text: str) -> None:
         self._waits = False
+        self.look.show_figures()
         self.progress.finish("done")
         self.status.setText(text)
         add_recent("runs", self.run_field.path())

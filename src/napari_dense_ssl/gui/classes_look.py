@@ -237,6 +237,8 @@ class ClassesLook(QObject):
                     layer.refresh(extent=False, highlight=False)
 
     def _picked(self, label: int) -> None:
+        if self._figures.isActive():  # a class that is seen for the first time has no row before
+            self.show_figures()
         self.dock.table.select([label] if label else [])
 
     # -- the image -------------------------------------------------------------------------------------
