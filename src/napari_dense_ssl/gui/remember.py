@@ -45,12 +45,17 @@ def runs_folder() -> Path:
     return platformdirs.user_data_path(APPLICATION) / "runs"
 
 
+_given: set[Path] = set()
+"""Paths of new runs, which a worker makes later than a second window may ask for one."""
+
+
 def new_run_folder(name: str) -> Path:
-    """Return a path for a new run, named after its volume and the time, that does not exist yet."""
+    """Return a path for a new run, named after its volume and the time, that nothing has yet."""
     plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip("-.")[:40] or "volume"
     stem = f"{plain} {time.strftime('%Y-%m-%d %H-%M')}"
     path, count = runs_folder() / stem, 1
-    while path.exists():
+    while path.exists() or path in _given:
         count += 1
         path = runs_folder() / f"{stem} ({count})"
+    _given.add(path)
     return path
