@@ -123,14 +123,7 @@ class MaskedClusters:
         views = [slice(0, width)] if generation == 0 else [slice(0, width), slice(groups[0], width)]
         rounds = self._objective.discriminant_rounds
         codebook = discriminant_codebook(samples, codebook, views, rounds, seed)
-        return codebook, *fit_linear_head(embedding, self._codes_of(samples, codebook), classes)
-
-    @staticmethod
-    def _codes_of(samples: np.ndarray[Any, Any], codebook: Codebook) -> np.ndarray[Any, Any]:
-        """Return the codes of pixels' features (N, D)."""
-        pixels = torch.from_numpy(samples)[:, :, None, None]  # (N, D) -> (N, D, 1, 1)
-        codes: np.ndarray[Any, Any] = codebook.to(pixels.device).assign(pixels).flatten().numpy()
-        return codes
+        return codebook, *fit_linear_head(embedding, codebook.codes(samples), classes)
 
     def _widths(self, channels: int) -> tuple[int, int]:
         """Return how many of a later generation's channels were learned, and how many are filters."""
@@ -224,7 +217,7 @@ class MaskedClusters:
         seed = self._settings.seed + 1_000_003 * (step + 1)
         wanted = self._objective.codebook_pixels // (_QUICK if quick else _FINAL)
         samples, read = yield from self._pixels(self._generation, seed, wanted, self._read_clean)
-        codes = self._codes_of(samples, self._codebook)
+        codes = self._codebook.codes(samples)
         fit = yield from beating(lambda: fit_linear_head(read, codes, self._settings.classes))
         self._networks.write_readout(*fit)
 

@@ -285,9 +285,7 @@ class ClassesDock(ClassesForm):
                 self._done(f"The whole volume is in {out}.")
                 self._add_whole(maps, out, found)
             else:
-                self._over(
-                    outcome, f"Stopped. Choose {out} again under Whole volume to go on where it stands."
-                )
+                self._over(outcome, f"Stopped. Choose {out} again under Whole volume to go on with it.")
 
         self.progress.begin("starting …")
         self.run(

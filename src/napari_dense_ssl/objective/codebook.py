@@ -11,7 +11,8 @@ from scipy.special import logsumexp
 from torch import Tensor
 from torch.nn import functional as F
 
-_SHRINKAGE = 1e-3
+SHRINKAGE = 1e-3
+"""Of the covariance within classes, towards a multiple of the identity."""
 _SHARPNESS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
@@ -48,6 +49,12 @@ class Codebook:
         """
         weight, bias = self.linear()
         return F.conv2d(features, weight[:, :, None, None], bias).argmax(dim=1)
+
+    def codes(self, samples: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return the nearest centre of each sample (N, D) on the host: shape (N,), int64."""
+        pixels = torch.from_numpy(samples)[:, :, None, None]  # (N, D) -> (N, D, 1, 1)
+        found: np.ndarray[Any, Any] = self.to(pixels.device).assign(pixels).flatten().numpy()
+        return found
 
     def linear(self) -> tuple[Tensor, Tensor]:
         """Return weight (K, D) and bias (K,) whose largest output is the nearest centre's.
@@ -100,7 +107,7 @@ def fit_linear_head(
     if np.count_nonzero(counts > 1) < 2:
         bias[codes] = 0.0
         return torch.from_numpy(weight), torch.from_numpy(bias)
-    found = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=_SHRINKAGE).fit(features, codes)
+    found = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=SHRINKAGE).fit(features, codes)
     towards = np.linalg.solve(found.covariance_, found.means_.T).T  # (K', D)
     weight[found.classes_] = towards
     bias[found.classes_] = np.log(found.priors_) - 0.5 * (towards * found.means_).sum(axis=1)
@@ -138,8 +145,6 @@ def fit_codebook(
         Widths of groups of features, which then count alike however many features each has: features are
         standardised and divided by the square root of their group's width.
     """
-    from sklearn.cluster import MiniBatchKMeans  # slow to import, needed once a generation
-
     mean = samples.mean(axis=0)
     std = np.maximum(samples.std(axis=0), 1e-6)
     if groups:
@@ -150,6 +155,28 @@ def fit_codebook(
         before = start.state()
         raw = before["centres"] * before["std"] + before["mean"]
         first = ((raw.numpy() - mean) / std).astype(standard.dtype)
+    centres = kmeans_centres(standard, classes, first, seed)
+    return Codebook(
+        torch.from_numpy(mean.astype(np.float32)),
+        torch.from_numpy(std.astype(np.float32)),
+        centres,
+    )
+
+
+def kmeans_centres(standard: np.ndarray[Any, Any], classes: int, first: Any, seed: int) -> Tensor:
+    """Return the K centres (K, D) of mini-batch k-means on samples (N, D).
+
+    Parameters
+    ----------
+    standard : ndarray, shape (N, D), float32
+    classes : int
+        K.
+    first : ndarray, shape (K, D), or "k-means++"
+        Centres to begin with, or how they are found.
+    seed : int
+    """
+    from sklearn.cluster import MiniBatchKMeans  # slow to import, needed once a generation
+
     kmeans = MiniBatchKMeans(
         classes,
         init=first,
@@ -158,11 +185,5 @@ def fit_codebook(
         max_iter=20,
         random_state=seed,
         reassignment_ratio=0.0,
-    )
-    kmeans.fit(standard)
-    centres = np.asarray(kmeans.cluster_centers_, dtype=np.float32)
-    return Codebook(
-        torch.from_numpy(mean.astype(np.float32)),
-        torch.from_numpy(std.astype(np.float32)),
-        torch.from_numpy(centres),
-    )
+    ).fit(standard)
+    return torch.from_numpy(np.asarray(kmeans.cluster_centers_, dtype=np.float32))

@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from napari_dense_ssl.objective.codebook import Codebook
-
-_SHRINKAGE = 1e-3
+from napari_dense_ssl.objective.codebook import SHRINKAGE, Codebook, kmeans_centres
 
 Array = np.ndarray[Any, Any]
 
@@ -49,13 +47,11 @@ def discriminant_codebook(
     .. [1] Ding & Li, "Adaptive Dimension Reduction Using Discriminant Analysis and K-means Clustering",
        ICML 2007.
     """
-    from sklearn.cluster import MiniBatchKMeans  # slow to import, needed once a generation
-
     found, rng = start, np.random.default_rng(seed)
     classes = len(start.centres)
     standard = (samples - start.mean.numpy()) / start.std.numpy()
     for number in range(rounds):
-        codes = _codes(samples, found)
+        codes = found.codes(samples)
         if np.count_nonzero(np.bincount(codes) > 1) < 2:
             return found
         projection = np.concatenate([_discriminants(standard, codes, view) for view in views])  # (E, D)
@@ -64,16 +60,7 @@ def discriminant_codebook(
         means = seen[rng.choice(len(seen), classes)]
         for code in np.unique(codes):
             means[code] = seen[codes == code].mean(axis=0)
-        kmeans = MiniBatchKMeans(
-            classes,
-            init=means,
-            batch_size=4096,
-            n_init=1,
-            max_iter=20,
-            random_state=seed + number,
-            reassignment_ratio=0.0,
-        ).fit(seen)
-        centres = torch.from_numpy(np.asarray(kmeans.cluster_centers_, dtype=np.float32))
+        centres = kmeans_centres(seen, classes, means, seed + number)
         found = Codebook(start.mean, start.std, centres, torch.from_numpy(projection))
     return found
 
@@ -85,13 +72,7 @@ def _discriminants(standard: Array, codes: Array, view: slice) -> Array:
     often = np.bincount(codes)[codes] > 1  # one pixel has no spread
     features, codes = standard[often, view], codes[often]
     count = min(len(np.unique(codes)) - 1, features.shape[1])
-    fitted = LinearDiscriminantAnalysis(solver="eigen", shrinkage=_SHRINKAGE).fit(features, codes)
+    fitted = LinearDiscriminantAnalysis(solver="eigen", shrinkage=SHRINKAGE).fit(features, codes)
     projection = np.zeros((count, standard.shape[1]), np.float32)
     projection[:, view] = fitted.scalings_[:, :count].T
     return projection
-
-
-def _codes(samples: Array, codebook: Codebook) -> Array:
-    weight, bias = codebook.linear()
-    codes: Array = (samples @ weight.numpy().T + bias.numpy()).argmax(axis=1)
-    return codes
