@@ -9,6 +9,8 @@ from napari_dense_ssl.core.watch import View, Watch
 from napari_dense_ssl.predict import MapCache, Predictor, PredictSettings, follow
 from napari_dense_ssl.volume import Volume
 
+_BEATS = 8
+
 
 @pytest.fixture
 def big() -> Volume:
@@ -32,9 +34,9 @@ def until_done(events: Iterator[Event]) -> list[Event]:
 
 
 def until_idle(events: Iterator[Event]) -> list[Event]:
-    """Take events until nothing is left to do: two beats in a row that waited."""
+    """Take events until nothing is left to do: more beats in a row than a tile has passes."""
     taken: list[Event] = []
-    while len(taken) < 3 or not all(isinstance(event, Beat) for event in taken[-3:]):
+    while len(taken) < _BEATS or not all(isinstance(event, Beat) for event in taken[-_BEATS:]):
         taken.append(next(events))
     return taken
 
