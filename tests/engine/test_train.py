@@ -178,7 +178,7 @@ def test_out_of_memory_with_a_single_crop_ends_with_advice(
 
 def test_the_minutes_end_a_run_and_pauses_do_not_count(volume: Volume, tmp_path: Path) -> None:
     settings = small_settings(minutes=0.05, steps=None)
-    paused = 0.0
+    paused, begin = 0.0, time.perf_counter()
     for event in train(volume, tmp_path / "run", settings):
         if isinstance(event, Step) and event.index == 2:
             start = time.perf_counter()
@@ -186,7 +186,7 @@ def test_the_minutes_end_a_run_and_pauses_do_not_count(volume: Volume, tmp_path:
             paused = time.perf_counter() - start
     assert isinstance(event, Finished)
     assert paused >= 2.0
-    assert 3.0 <= float(event.summary["seconds"]) < 3.0 + 2.0
+    assert 3.0 <= float(event.summary["seconds"]) <= time.perf_counter() - begin - paused
 
 
 @pytest.mark.parametrize(

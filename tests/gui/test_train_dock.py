@@ -60,10 +60,10 @@ def test_a_training_from_start_to_stop(qtbot, em_viewer, dock, engine, errors):
     assert not dock.start_button.isEnabled()
     assert not dock.resume_button.isEnabled()
     assert not dock.classes.isEnabled(), "the fields say what is trained"
-    qtbot.waitUntil(lambda: "left" in dock.progress.format(), timeout=5000)
+    qtbot.waitUntil(lambda: "left" in dock.progress.format(), timeout=20_000)
 
     em_viewer.dims.set_current_step(0, 1)
-    qtbot.waitUntil(lambda: np.asarray(layer.data[1]).max() == 2, timeout=5000)
+    qtbot.waitUntil(lambda: np.asarray(layer.data[1]).max() == 2, timeout=20_000)
     assert not np.asarray(layer.data[3]).any(), "only the newest slice is shown"
 
     click(qtbot, dock.pause_button)
@@ -75,10 +75,10 @@ def test_a_training_from_start_to_stop(qtbot, em_viewer, dock, engine, errors):
     assert dock.state is TrainState.PAUSED
     assert "Paused" in dock.status.text()
     click(qtbot, dock.pause_button)
-    qtbot.waitUntil(lambda: engine.count > count, timeout=5000)
+    qtbot.waitUntil(lambda: engine.count > count, timeout=20_000)
 
     click(qtbot, dock.stop_button)
-    qtbot.waitUntil(lambda: not dock.busy, timeout=5000)
+    qtbot.waitUntil(lambda: not dock.busy, timeout=20_000)
     assert dock.start_button.isEnabled()
     assert engine.closed_in
     assert engine.closed_in[0] is not MAIN
@@ -141,7 +141,7 @@ def test_deleting_the_image_ends_the_training(qtbot, em_viewer, dock, engine, er
     click(qtbot, dock.start_button)
     qtbot.waitUntil(lambda: live(em_viewer) is not None, timeout=10_000)
     em_viewer.layers.remove("em")
-    qtbot.waitUntil(lambda: not dock.busy, timeout=5000)
+    qtbot.waitUntil(lambda: not dock.busy, timeout=20_000)
     assert engine.closed_in[0] is not MAIN
     assert (engine.calls[0][1] / "checkpoints").is_dir()
     assert "since the layer em was deleted" in dock.status.text()
@@ -155,7 +155,7 @@ def test_closing_the_dock_ends_the_training(qtbot, em_viewer, dock, engine, erro
     click(qtbot, dock.start_button)
     qtbot.waitUntil(lambda: live(em_viewer) is not None, timeout=10_000)
     dock.parent().destroyOnClose()  # what the cross in the dock's title does
-    qtbot.waitUntil(lambda: bool(engine.closed_in), timeout=5000)
+    qtbot.waitUntil(lambda: bool(engine.closed_in), timeout=20_000)
     assert engine.closed_in[0] is not MAIN
     em_viewer.dims.set_current_step(0, 0)
     em_viewer.add_image(np.zeros((2, 8, 8)), name="other")
@@ -168,7 +168,7 @@ def test_hiding_the_dock_does_not(qtbot, em_viewer, dock, engine):
     qtbot.waitUntil(lambda: engine.count > 3, timeout=10_000)
     dock.parent().hide()
     count = engine.count
-    qtbot.waitUntil(lambda: engine.count > count + 3, timeout=5000)
+    qtbot.waitUntil(lambda: engine.count > count + 3, timeout=20_000)
     assert not engine.closed_in
 
 
@@ -176,7 +176,7 @@ def test_closing_the_window_ends_the_training(qtbot, em_viewer, dock, engine, er
     click(qtbot, dock.start_button)
     qtbot.waitUntil(lambda: live(em_viewer) is not None, timeout=10_000)
     em_viewer.close()
-    qtbot.waitUntil(lambda: bool(engine.closed_in), timeout=5000)
+    qtbot.waitUntil(lambda: bool(engine.closed_in), timeout=20_000)
     assert engine.closed_in[0] is not MAIN
     assert errors() == []
 

@@ -162,7 +162,7 @@ def test_out_of_memory_in_a_real_training_is_halved_and_told(
     dock.choose_run(str(tmp_path / "run"))
     assert dock.budget.values() == (None, 8)
     dock.start()
-    qtbot.waitUntil(lambda: dock.busy, timeout=5000)
+    qtbot.waitUntil(lambda: dock.busy, timeout=20_000)
     qtbot.waitUntil(lambda: not dock.busy, timeout=120_000)
     assert errors() == []
     assert dock.plots.losses.steps == [1, 2, 3, 4, 5, 6, 7, 8]

@@ -1,4 +1,3 @@
-import time
 from pathlib import Path
 
 import numpy as np
@@ -240,7 +239,5 @@ def test_closing_ends_its_threads(predictor, volume, tmp_path):
     for event in job:
         if isinstance(event, Preview):
             break
-    begun = time.perf_counter()
     job.close()
-    assert time.perf_counter() - begun < 5
     assert threading.active_count() == before
