@@ -19,6 +19,7 @@ from napari_dense_ssl.core.errors import OutputError
 from napari_dense_ssl.core.events import Event, Finished, Noted, Preview, Saved, Started
 from napari_dense_ssl.core.geometry import Box, Grid
 from napari_dense_ssl.model.run_folder import RunFolder
+from napari_dense_ssl.predict.cluster import Done, cluster, hand_out, work_of
 from napari_dense_ssl.predict.flight import PlanePart
 from napari_dense_ssl.predict.predictor import Predictor, check_what
 from napari_dense_ssl.predict.progress import Progress
@@ -45,6 +46,8 @@ def predict(
     device: str = "auto",
     precision: str = "auto",
     settings: PredictSettings | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
 ) -> Generator[Event]:
     """Predict a volume to OME-Zarr.
 
@@ -73,6 +76,11 @@ def predict(
     device, precision : str
         See :func:`~napari_dense_ssl.model.device.choose_device`.
     settings : PredictSettings, optional
+    workers : int, optional
+        Compute in that many processes of this machine, one network each.
+    scheduler : str, optional
+        Compute on the workers of this dask scheduler: ``tcp://host:8786``, or a scheduler file. They must
+        see the run, the volume and the output under the same paths.
 
     Yields
     ------
@@ -109,7 +117,13 @@ def predict(
     intensity, notes = predictor.intensity(volume)
     for note in notes:
         yield Noted(note)
-    yield from write_blocks(volume, predictor, plan, what, intensity)
+    if workers is None and scheduler is None:
+        yield from write_blocks(volume, predictor, plan, what, intensity)
+        return
+    with cluster(workers, scheduler) as client:
+        yield Noted(f"The workers can be watched at {client.dashboard_link}")
+        work = work_of(volume, predictor, output.path, what, intensity, workers)
+        yield from gather(plan, hand_out(client, work, plan.rest))
 
 
 @dataclass(frozen=True)
@@ -204,6 +218,34 @@ def write_blocks(
             block = None
         for size in writer.rest():
             yield progress.step(size)
+    yield from _finished(output, progress, tally)
+
+
+def gather(plan: Plan, results: Generator[Event | Done]) -> Generator[Event]:
+    """Enter what workers have written into the manifest, and finish the output.
+
+    Yields
+    ------
+    Event
+        As :func:`predict`, without previews: the maps go from the workers to the disk.
+    """
+    output = plan.output
+    left = sum(box.size for box in plan.rest.values())
+    progress = Progress(plan.total, left, plan.total - len(plan.rest))
+    tally = _Tally()
+    with closing(results):
+        for result in results:
+            if not isinstance(result, Done):
+                yield result
+                continue
+            tally.add_done(result)
+            for key, size in result.sizes.items():
+                output.mark(key)
+                yield progress.step(size)
+    yield from _finished(output, progress, tally)
+
+
+def _finished(output: Output, progress: Progress, tally: _Tally) -> Generator[Event]:
     yield from beats_while(output.complete)
     yield Saved(output.path)
     yield Finished(
@@ -317,6 +359,12 @@ class _Tally:
         if "error" in block.maps:
             self._with_error = True
             self._error += float(block.maps["error"].sum(dtype=np.float64))
+
+    def add_done(self, done: Done) -> None:
+        self._classes += done.counts
+        if done.error is not None:
+            self._with_error = True
+            self._error += done.error
 
     def summary(self) -> dict[str, float | int]:
         total = int(self._classes.sum())

@@ -61,10 +61,10 @@ def found_n5(store: Store, dataset: str | None) -> Found:
     if kind == "array":
         return _found(store, key, [key], dataset)
     if kind == "pyramid":
-        levels = []
-        while len(levels) < _MOST and _is_array(store, name := _join(key, f"s{len(levels)}")):
-            levels.append(name)
-        return _found(store, key, levels, dataset)
+        names: list[str] = []
+        while len(names) < _MOST and _is_array(store, name := _join(key, f"s{len(names)}")):
+            names.append(name)
+        return _found(store, key, names, dataset)
     inside = tuple(_below(store, key))
     if len(inside) == 1:
         return found_n5(store, inside[0])

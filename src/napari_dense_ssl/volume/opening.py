@@ -97,6 +97,13 @@ def open_volume(
         dataset=found.dataset,
         notes=(*found.notes, *notes, *more),
         labels=found.labels,
+        opened={
+            "source": text if is_url(text) or text.startswith(SAMPLE_PREFIX) else str(Path(text).absolute()),
+            "dataset": dataset,
+            "voxel_size": voxel_size,
+            "channel": channel,
+            "timepoint": timepoint,
+        },
     )
 
 
