@@ -27,6 +27,9 @@ FORMAT = 1
 
 SETTINGS, RUN, EVENTS, CHECKPOINTS = "settings.yaml", "run.json", "events.jsonl", "checkpoints"
 
+IMPORTED = "imported"
+"""Key of ``run.json`` that says where a run was taken in from; no other run has it."""
+
 
 @dataclass(frozen=True)
 class RunFolder:
