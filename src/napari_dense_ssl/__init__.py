@@ -1,8 +1,9 @@
 """Explore electron-microscopy volumes without labels: dense classes, and where not to trust them.
 
 The rooms are described in ARCHITECTURE.md. From Python begin with :func:`open_volume`,
-:func:`train`, :func:`predict`, :func:`probe`, :func:`audit` and :func:`evaluate`, :func:`export_model` and
-:func:`import_model`; each is imported when it is first asked for, so that importing this package costs nothing.
+:func:`train`, :func:`predict`, :func:`probe`, :func:`audit`, :func:`evaluate`, :func:`export_model` and
+:func:`import_model`; each is imported when it is first asked for, so that importing this package costs
+nothing.
 """
 
 import inspect

@@ -18,7 +18,7 @@ SOURCE = "sample:em?shape=6x160x192&seed=1"
 CLASSES = 5
 
 
-def make_run(path: Path, slices: int = 1, source: str = SOURCE) -> RunFolder:
+def make_run(path: Path, slices: int = 1, source: str = SOURCE, scale: float = 1) -> RunFolder:
     """Write a run folder whose network has random weights of a size that matters."""
     torch.manual_seed(0)
     settings = EncoderSettings(stages=2, depths=(1, 1), widths=(8, 8), features=8, detail=4, slices=slices)
@@ -36,9 +36,12 @@ def make_run(path: Path, slices: int = 1, source: str = SOURCE) -> RunFolder:
             "dataset": None,
             "format": volume.format,
             "shape": list(volume.shape),
-            "dtype": str(volume.dtype),
+            "dtype": str(volume.dtype) if scale == 1 else "float32",
             "voxel_size": [50.0, 4.6, 4.6],
-            "intensity": volume.intensity().as_dict(),
+            "intensity": {
+                name: scale * value if name in ("mean", "std", "low", "high") else value
+                for name, value in volume.intensity().as_dict().items()
+            },
         },
         "encoder": {"slices": slices, "slice_step": 1.0},
     }

@@ -105,7 +105,7 @@ def test_an_imported_run_can_be_exported_but_no_path_of_a_strangers_is_opened(pa
     assert files_of(tmp_path / "again.zip")["test_input.npy"] != files_of(package)["test_input.npy"]
 
 
-# -- what is refused ------------------------------------------------------------------------------------------
+# -- what is refused ---------------------------------------------------------------------------------
 
 
 class Evil:

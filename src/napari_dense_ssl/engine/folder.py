@@ -70,8 +70,8 @@ def go_on_with(
     checkpoint = latest_checkpoint(run.checkpoints)
     if IMPORTED in run.facts and checkpoint is not None and not (checkpoint / STATE).is_file():
         raise RunError(
-            f"The run {out} was imported from a package, which holds no training state; train a new run with its "
-            "settings.yaml, or ask for the run folder that the package was made of."
+            f"The run {out} was imported from a package, which holds no training state; train a new run with "
+            "its settings.yaml, or ask for the run folder that the package was made of."
         )
     table = settings.to_yaml()
     changed = [k for k, v in table.items() if k not in FREE_ON_RESUME and run.settings.get(k) != v]

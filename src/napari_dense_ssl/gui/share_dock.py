@@ -66,7 +66,7 @@ class ShareDock(Dock):
         self.tags.setToolTip("Such as the species or the tissue; blanks between them")
         self.export_button = QPushButton("Export model …")
         self.export_button.setToolTip(
-            "Write a bioimage.io package (zip): TorchScript for other tools, weights and settings to go on here"
+            "Write a bioimage.io package (zip): TorchScript for other tools, weights and settings for this"
         )
         self._lay_out(group, [("Run", self.run_field)], [("Authors", self.authors), ("Tags", self.tags)])
 

@@ -66,8 +66,8 @@ class ZipArchive:
             self._file = zipfile.ZipFile(path)
         except (*_DAMAGED, ValueError) as error:
             raise RunError(
-                f"{path} cannot be read as a zip file ({str(error).rstrip('.')}): it is something else or was cut "
-                "off on its way; copy or download it again."
+                f"{path} cannot be read as a zip file ({str(error).rstrip('.')}): it is something else or "
+                "was cut off on its way; copy or download it again."
             ) from error
         self._members: dict[str, zipfile.ZipInfo] = {}
         try:
@@ -95,8 +95,8 @@ class ZipArchive:
         if member.file_size > max(_RATIO_FROM, MOST_RATIO * member.compress_size):
             raise _refused(
                 self.path,
-                f"{name!r} in it would unpack from {member.compress_size} to {member.file_size} bytes, more than "
-                f"{MOST_RATIO} times its size",
+                f"{name!r} in it would unpack from {member.compress_size} to {member.file_size} bytes, more "
+                f"than {MOST_RATIO} times its size",
             )
         self._members[name] = member
 
@@ -187,5 +187,6 @@ def _leads_out(name: str) -> bool:
 
 def _refused(path: Path, why: str) -> RunError:
     return RunError(
-        f"{path} is refused: {why}; take a package that export wrote, or a run folder, from somebody you trust."
+        f"{path} is refused: {why}; take a package that export wrote, or a run folder, from somebody you "
+        "trust."
     )

@@ -65,8 +65,8 @@ class Contents:
         """Raise :class:`RunError` where a file has another checksum than it should."""
         if self.sums.get(name, found) != found:
             raise RunError(
-                f"{self.source} is damaged or was changed: {name} has another checksum than the one written with "
-                "it; copy or download it again."
+                f"{self.source} is damaged or was changed: {name} has another checksum than the one written "
+                "with it; copy or download it again."
             )
 
 
@@ -87,8 +87,8 @@ def contents_of(archive: Archive) -> Contents:
         if description in archive.sizes:
             return _modest(archive, _package(archive, description))
     raise RunError(
-        f"{archive.path} is neither a package that export wrote (it has no {DESCRIPTIONS[0]}) nor a run folder (it "
-        f"has no {RUN} with checkpoints); give one of these."
+        f"{archive.path} is neither a package that export wrote (it has no {DESCRIPTIONS[0]}) nor a run "
+        f"folder (it has no {RUN} with checkpoints); give one of these."
     )
 
 
@@ -110,8 +110,8 @@ def _run_folder(archive: Archive, at: str) -> Contents:
     whole = [name for name in whole if _STEP.fullmatch(name)]
     if not whole:
         raise RunError(
-            f"{archive.path} has no whole checkpoint: the training was stopped before its first one, or not all of "
-            "the folder was copied."
+            f"{archive.path} has no whole checkpoint: the training was stopped before its first one, or not "
+            "all of the folder was copied."
         )
     newest = max(whole, key=lambda name: step_of(Path(name)))
     if f"{folder}latest" in archive.sizes:
@@ -120,9 +120,8 @@ def _run_folder(archive: Archive, at: str) -> Contents:
     inside = f"{CHECKPOINTS}/{newest}"
     wanted = [SETTINGS, RUN, f"{inside}/{WEIGHTS}", f"{inside}/{CHECKSUMS}"]
     _require(archive, [at + name for name in wanted])
-    for name in (EVENTS, CLASS_NAMES, README, *DESCRIPTIONS, f"{inside}/{STATE}"):
-        if at + name in archive.sizes:
-            wanted.append(name)
+    more = (EVENTS, CLASS_NAMES, README, *DESCRIPTIONS, f"{inside}/{STATE}")
+    wanted += [name for name in more if at + name in archive.sizes]
     wanted += [
         name.removeprefix(at)
         for name in archive.sizes
@@ -140,13 +139,14 @@ def _package(archive: Archive, description: str) -> Contents:
     ours = _at(table, "config", KEY)
     if not isinstance(ours, dict):
         raise RunError(
-            f"{archive.path} is a bioimage.io package of another tool ({str(table.get('name', 'no name'))[:80]!r}); only "
-            "what napari-dense-ssl exported can become a run. Use it with bioimageio.core, or with its own tool."
+            f"{archive.path} is a bioimage.io package of another tool ({str(table.get('name', ''))[:80]!r}); "
+            "only what napari-dense-ssl exported can become a run. Use it with bioimageio.core, or with its "
+            "own tool."
         )
     if ours.get("format") != FORMAT:
         raise RunError(
-            f"{archive.path} was written in format {ours.get('format')!r}, this version reads format {FORMAT}; use the "
-            f"version that wrote it ({ours.get('software', 'unknown')})."
+            f"{archive.path} was written in format {ours.get('format')!r}, this version reads {FORMAT}; "
+            f"use the version that wrote it ({ours.get('software', 'unknown')})."
         )
     step = str(ours.get("checkpoint"))
     if not _STEP.fullmatch(step):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from bioimageio.spec import ValidationContext, dump_description
 from bioimageio.spec.generic.v0_3 import CiteEntry, Doi
 from bioimageio.spec.model import v0_5 as spec
 from pydantic import ValidationError
@@ -37,13 +39,23 @@ _CITED = (
     ("Liu et al., A ConvNet for the 2020s, CVPR 2022 (the backbone)", "10.1109/CVPR52688.2022.01167"),
     ("Lin et al., Feature Pyramid Networks for Object Detection, CVPR 2017", "10.1109/CVPR.2017.106"),
 )
-_LEAST_SPREAD = 1e-6
-"""The specification's normalisation takes no smaller standard deviation."""
+_LEAST_SPREAD = 1e-2
+"""Below this the 1e-6 that bioimageio.core adds to a standard deviation would be felt."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What an input must be: `slices` neighbouring ones, at least `least` px, multiples of `step` px; `halo` px."""
+    """What an input must be.
+
+    Attributes
+    ----------
+    slices : int
+        Neighbouring ones.
+    least, step : int
+        Smallest height and width, and what they must be multiples of, px.
+    halo : int
+        What is to be cut off at each side of a block, px.
+    """
 
     slices: int
     least: int
@@ -60,8 +72,8 @@ def describe(
     shape: Shape,
     past: Past,
     parameters: int,
-) -> spec.ModelDescr:
-    """Return the description of a model whose files lie in a folder.
+) -> dict[str, Any]:
+    """Return the description of a model whose files lie in a folder, as plain values.
 
     Parameters
     ----------
@@ -83,7 +95,7 @@ def describe(
     SettingsError
         If the specification refuses what the user said: an unknown licence, say.
     """
-    size = run.voxel_size
+    size, licence = run.voxel_size, _licence(settings.license)
 
     def plane(axis: str, length: float) -> dict[str, Any]:
         return {"id": spec.AxisId(axis), "unit": "nanometer", "scale": length}
@@ -96,65 +108,79 @@ def describe(
     )
     dtype = str(run.facts.get("volume", {}).get("dtype", "float32"))
     names = [spec.Identifier(f"class_{k}") for k in range(1, run.classes + 1)]
+    # The specification opens files to check them and leaves them open: their checksums are made here.
+    context = ValidationContext(root=folder, perform_io_checks=False, progressbar=False)
     try:
-        return spec.ModelDescr(
-            name=name,
-            description=settings.description or _sentence(run),
-            authors=[_author(text) for text in settings.authors or ("Anonymous",)],
-            license=spec.LicenseId(settings.license),
-            tags=list(dict.fromkeys((*_TAGS, "2d" if shape.slices == 1 else "3d", *settings.tags))),
-            cite=[CiteEntry(text=text, doi=Doi(doi)) for text, doi in _CITED],
-            documentation=spec.FileDescr(source=folder / package.README),
-            covers=[spec.FileDescr(source=folder / package.COVER)],
-            attachments=[spec.FileDescr(source=folder / file) for file in files],
-            inputs=[
-                spec.InputTensorDescr(
-                    id=spec.TensorId(INPUT),
-                    description="Raw grey values, as they are in the volume.",
-                    axes=[
-                        spec.BatchAxis(),
-                        channel,
-                        spec.SpaceInputAxis(**plane("y", size.y), size=parametric, concatenable=True),
-                        spec.SpaceInputAxis(**plane("x", size.x), size=parametric, concatenable=True),
-                    ],
-                    data=spec.IntervalOrRatioDataDescr(type=dtype if dtype in _dtypes() else "float32"),
-                    preprocessing=_preprocessing(run),
-                    test_tensor=spec.FileDescr(source=folder / package.TEST_INPUT),
-                )
-            ],
-            outputs=[
-                spec.OutputTensorDescr(
-                    id=spec.TensorId(OUTPUT),
-                    description="A logit for each class; the softmax over them are probabilities.",
-                    axes=[
-                        spec.BatchAxis(),
-                        spec.ChannelAxis(channel_names=names),
-                        *(
-                            spec.SpaceOutputAxisWithHalo(
-                                **plane(axis, length),
-                                size=spec.SizeReference(
-                                    tensor_id=spec.TensorId(INPUT), axis_id=spec.AxisId(axis)
-                                ),
-                                halo=shape.halo,
-                            )
-                            for axis, length in (("y", size.y), ("x", size.x))
-                        ),
-                    ],
-                    data=spec.IntervalOrRatioDataDescr(type="float32"),
-                    test_tensor=spec.FileDescr(source=folder / package.TEST_OUTPUT),
-                )
-            ],
-            weights=spec.WeightsDescr(
-                torchscript=spec.TorchscriptWeightsDescr(
-                    source=folder / package.TORCHSCRIPT,
-                    pytorch_version=spec.Version(torch.__version__.split("+")[0]),
-                    comment="Traced from the averaged encoder of the newest checkpoint.",
-                )
-            ),
-            config=_config(run, files, past, parameters),
-        )
+        with context:
+            described = spec.ModelDescr(
+                name=name,
+                description=settings.description or _sentence(run),
+                authors=[_author(text) for text in settings.authors or ("Anonymous",)],
+                license=licence,
+                tags=list(dict.fromkeys((*_TAGS, "2d" if shape.slices == 1 else "3d", *settings.tags))),
+                cite=[CiteEntry(text=text, doi=Doi(doi)) for text, doi in _CITED],
+                documentation=_file(folder, package.README),
+                covers=[_file(folder, package.COVER)],
+                attachments=[_file(folder, file) for file in files],
+                inputs=[
+                    spec.InputTensorDescr(
+                        id=spec.TensorId(INPUT),
+                        description="Raw grey values, as they are in the volume.",
+                        axes=[
+                            spec.BatchAxis(),
+                            channel,
+                            spec.SpaceInputAxis(**plane("y", size.y), size=parametric, concatenable=True),
+                            spec.SpaceInputAxis(**plane("x", size.x), size=parametric, concatenable=True),
+                        ],
+                        data=spec.IntervalOrRatioDataDescr(type=dtype if dtype in _dtypes() else "float32"),
+                        preprocessing=_preprocessing(run),
+                        test_tensor=_file(folder, package.TEST_INPUT),
+                    )
+                ],
+                outputs=[
+                    spec.OutputTensorDescr(
+                        id=spec.TensorId(OUTPUT),
+                        description="A logit for each class; the softmax over them are probabilities.",
+                        axes=[
+                            spec.BatchAxis(),
+                            spec.ChannelAxis(channel_names=names),
+                            *(
+                                spec.SpaceOutputAxisWithHalo(
+                                    **plane(axis, length),
+                                    size=spec.SizeReference(
+                                        tensor_id=spec.TensorId(INPUT), axis_id=spec.AxisId(axis)
+                                    ),
+                                    halo=shape.halo,
+                                )
+                                for axis, length in (("y", size.y), ("x", size.x))
+                            ),
+                        ],
+                        data=spec.IntervalOrRatioDataDescr(type="float32"),
+                        test_tensor=_file(folder, package.TEST_OUTPUT),
+                    )
+                ],
+                weights=spec.WeightsDescr(
+                    torchscript=spec.TorchscriptWeightsDescr(
+                        source=spec.RelativeFilePath(package.TORCHSCRIPT),
+                        sha256=_digest(folder / package.TORCHSCRIPT),
+                        pytorch_version=spec.Version(torch.__version__.split("+")[0]),
+                        comment="Traced from the averaged encoder of the newest checkpoint.",
+                    )
+                ),
+                config=_config(run, files, past, parameters),
+            )
+            return dict(dump_description(described))
     except ValidationError as error:
-        raise SettingsError(_complaint(error, settings)) from error
+        raise SettingsError(_complaint(error)) from error
+
+
+def _file(folder: Path, name: str) -> spec.FileDescr:
+    return spec.FileDescr(source=spec.RelativeFilePath(name), sha256=_digest(folder / name))
+
+
+def _digest(path: Path) -> spec.Sha256:
+    with path.open("rb") as file:
+        return spec.Sha256(hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def _preprocessing(run: RunFolder) -> list[Any]:
@@ -197,9 +223,10 @@ def _config(run: RunFolder, files: Mapping[str, str], past: Past, parameters: in
 
 def _sentence(run: RunFolder) -> str:
     size = run.voxel_size
+    recipe = run.settings.get("recipe", "unknown")
     return (
-        f"{run.classes} classes for each pixel of an electron-microscopy volume, learned without labels (recipe "
-        f"{run.settings.get('recipe', 'unknown')}) at {size.y:.4g} nm a pixel, slices {size.z:.4g} nm apart."
+        f"{run.classes} classes for each pixel of an electron-microscopy volume, learned without labels "
+        f"(recipe {recipe}) at {size.y:.4g} nm a pixel, slices {size.z:.4g} nm apart."
     )
 
 
@@ -215,12 +242,17 @@ def _dtypes() -> set[str]:
     return {np.dtype(name).name for name in ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8")}
 
 
-def _complaint(error: ValidationError, settings: ExportSettings) -> str:
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"][:2])
-    if "license" in where or "LicenseId" in error.title:
-        return (
-            f"The licence {settings.license!r} is no SPDX identifier that bioimage.io knows; expected one such as "
+def _licence(text: str) -> spec.LicenseId:
+    try:
+        return spec.LicenseId(text)
+    except ValidationError as error:
+        raise SettingsError(
+            f"The licence {text!r} is no SPDX identifier that bioimage.io knows; expected one such as "
             "CC-BY-4.0, CC0-1.0, MIT or BSD-3-Clause (spdx.org/licenses)."
-        )
-    return f"The specification of bioimage.io refuses {where or 'the description'}: {first['msg']}."
+        ) from error
+
+
+def _complaint(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"][:2]) or "the description"
+    return f"The specification of bioimage.io refuses {where}: {first['msg'][:200].rstrip('.')}; change it."

@@ -1,4 +1,4 @@
-"""A run from elsewhere, as a generator of events: looked at, copied aside, loaded once, renamed into place."""
+"""A run from elsewhere, as a generator of events: looked at, copied aside, loaded once, renamed."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def import_model(
     Raises
     ------
     RunError
-        If the source is missing, damaged or of another tool, a checksum differs, a name in it leads out of it,
-        it is a link, or it would unpack to more than the limit; if it holds a pickled object, or no run.
+        If the source is missing, damaged or of another tool, a checksum differs, a name in it leads out of
+        it, it is a link, or it would unpack to more than the limit; if it holds a pickled object, or no run.
     OutputError
         If `out` exists, lies in the source, or cannot be written.
     """
@@ -101,7 +101,7 @@ def _opened(origin: Path, limit: int) -> Archive:
 
 @contextmanager
 def _aside(target: Path) -> Iterator[Path]:
-    """Give a folder beside the target; what is left of it, and the folders above made for it, go at the end."""
+    """Give a folder beside the target; it, and folders made above it, go at the end unless it was renamed."""
     made = [parent for parent in target.absolute().parents if not parent.exists()]
     folder: Path | None = None
     try:

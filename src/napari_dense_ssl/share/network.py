@@ -20,7 +20,7 @@ _SMALLEST = 4
 
 
 class SharedNetwork(nn.Module):
-    """Logits (B, K, Y, X) of normalised images (B, C, Y, X), C neighbouring slices; NaN counts as the mean."""
+    """Logits (B, K, Y, X) of normalised images (B, C, Y, X), C neighbouring slices; NaN is the mean."""
 
     def __init__(self, encoder: DenseEncoder) -> None:
         super().__init__()
@@ -84,8 +84,8 @@ def write_torchscript(encoder: DenseEncoder, example: NDArray[np.float32], path:
     for one, two in ((wanted, found), (elsewhere, found_elsewhere)):
         if not bool(((one - two).abs() <= TOLERANCE * one.abs().max()).all()):
             raise OutputError(
-                f"The TorchScript of this network differs from the network by {float((one - two).abs().max()):.3g} "
-                "(logits), so it is not written; please report the run's settings.yaml."
+                f"The TorchScript differs from the network by {float((one - two).abs().max()):.3g} (logits), "
+                "so it is not written; please report the run's settings.yaml."
             )
     path.write_bytes(memory.getvalue())
     logits: NDArray[np.float32] = wanted[0].numpy()

@@ -35,7 +35,7 @@ class Past:
 
     @classmethod
     def read(cls, run: RunFolder) -> Past:
-        """Read the events of a run up to its newest checkpoint; lines that a crash cut off are passed over."""
+        """Read the events of a run up to its newest checkpoint; lines that a crash cut off are left out."""
         steps = max(0, step_of(run.latest()))
         seconds: float | None = None
         verdict: str | None = None
@@ -94,8 +94,9 @@ def readme(run: RunFolder, name: str, origin: str, past: Past, slices: int, halo
     return f"""# {name}
 
 A class for every pixel of an electron-microscopy volume, learned **without labels** by
-`napari-dense-ssl` ({run.facts.get("software", "unknown version")}). The classes are found, not named: what they mean is for
-you to say. Two models trained apart have different classes.
+`napari-dense-ssl` ({run.facts.get("software", "unknown version")}).
+The classes are found, not named: what they mean is for you to say. Two models trained apart have different
+classes.
 
 The network looks at {seen}, and gives {run.classes} logits for each pixel. The class map of the program is
 argmax + 1 (0 is 'not predicted').
@@ -114,7 +115,7 @@ argmax + 1 (0 is 'not predicted').
 {yaml.safe_dump(context, sort_keys=False).strip()}
 ```
 
-All settings are in `settings.yaml`, with which `napari-dense-ssl train --settings settings.yaml` trains again.
+All settings are in `settings.yaml`; `napari-dense-ssl train --settings settings.yaml` trains again.
 
 ## Validation
 
@@ -135,8 +136,8 @@ napari-dense-ssl evaluate classes.zarr LABELS
 ## Use with other tools
 
 The inputs are raw grey values; the description normalises them (mean and standard deviation above, clipped to
-6 standard deviations). Heights and widths are multiples of {multiple} px; of what is computed in blocks, {halo} px at
-each side are to be thrown away, which the description says too.
+6 standard deviations). Heights and widths are multiples of {multiple} px; of what is computed in blocks,
+{halo} px at each side are to be thrown away, which the description says too.
 
 ```python
 from bioimageio.core import create_prediction_pipeline, load_model_description
@@ -151,9 +152,10 @@ classes = logits.argmax(axis=1) + 1  # (1, K, Y, X) -> (1, Y, X)
 
 ## Limits
 
-- Structures must have the size in pixels that they had in training: resample to {size.y:g} x {size.x:g} nm in the plane.
-- Grey values are expected as in training. `napari-dense-ssl predict` looks at a volume's own where they differ;
-  other tools do not.
+- Structures must have the size in pixels that they had in training: resample to {size.y:g} x {size.x:g} nm
+  in the plane.
+- Grey values are expected as in training. `napari-dense-ssl predict` normalises a volume by its own where
+  they differ; other tools do not.
 - Membranes bright or dark, stains and fixations that were not in the volume: expect worse maps.
 """
 

@@ -90,7 +90,7 @@ def made_up(run: RunFolder, edge: int, slices: int) -> Crop:
 
 
 def short_source(source: str) -> str:
-    """Return a volume's name without the folders or the server that it lies on, which are nobody's business."""
+    """Return a volume's name without the folders or the server it lies on, which are nobody's business."""
     if source.startswith(SAMPLE_PREFIX):
         return source
     return source.replace("\\", "/").rstrip("/").split("/")[-1]

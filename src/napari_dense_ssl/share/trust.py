@@ -24,7 +24,7 @@ from napari_dense_ssl.share.package import TOLERANCE
 from napari_dense_ssl.volume import Intensity
 
 _WIDEST, _DEEPEST = 4096, 256
-"""Channels and blocks of a stage that are believed: building what settings ask for must not fill the memory."""
+"""Channels and blocks of a stage that are believed: what settings ask for must not fill the memory."""
 
 
 def checked_run(folder: Path) -> tuple[RunFolder, DenseEncoder]:
@@ -110,14 +110,14 @@ def check_test_output(
     difference = float(np.abs(found - logits).max() / max(1e-6, float(np.abs(found).max())))
     if not difference <= 10 * TOLERANCE:
         raise RunError(
-            f"Its weights do not give its own test output (they differ by {difference:.2g} of the greatest logit)."
+            f"Its weights do not give its own test output (off by {difference:.2g} of the greatest logit)."
         )
     return difference
 
 
 def explained(error: DenseSSLError, folder: Path, source: Path) -> RunError:
     """Return an error that speaks of what the user named, not of the folder it was unpacked to."""
-    text = str(error).replace(str(folder), str(source))
+    text = " ".join(str(error).replace(str(folder), str(source)).split())
     text = (
         text.split("; delete that checkpoint")[0]
         .split("; train again")[0]
