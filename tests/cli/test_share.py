@@ -30,7 +30,9 @@ def test_out_and_in_again(call: Callable[..., Answer], small_run: Path, tmp_path
     answer = call("import", package, "--out", run)
     assert answer.status == 0, answer.err
     assert "licence CC0-1.0" in answer.out
-    assert call("predict", SMALL, "--run", run, "--out", tmp_path / "out.zarr", "--what", "classes").status == 0
+    assert (
+        call("predict", SMALL, "--run", run, "--out", tmp_path / "out.zarr", "--what", "classes").status == 0
+    )
     answer = call("audit", SMALL, "--run", run, "--crops", "10", "--crop", "64")
     assert answer.status == 0, answer.err
     assert "verdict" in answer.out

@@ -76,7 +76,7 @@ class ShareDock(Dock):
         self.source.setToolTip("What Export wrote, a run folder from another machine, or a zip file of one")
         self.target = PathField("imported runs", "folder", "a new folder is made")
         self.target.setToolTip("Run folder to make; empty: beside the runs of this program")
-        self.import_button = QPushButton("Import model …")
+        self.import_button = QPushButton("Import model")
         self.import_button.setToolTip("Make a run of it, for the Classes dock; no code in it is run")
         rows = form()
         rows.addRow("From", self.source)
@@ -187,16 +187,18 @@ class ShareDock(Dock):
     def _done(self, path: Path, summary: dict[str, Any]) -> None:
         if "bytes" in summary:
             text = f"Exported to {path} ({size_text(summary['bytes'])}, licence {summary['licence']})."
+            brief = f"Exported to {path.name}, licence {summary['licence']}."
         else:
             licence = f", licence {summary['licence']}" if summary.get("licence") else ""
             text = f"Imported as the run {path} ({summary['classes']} classes{licence})."
+            brief = f"Imported; the Classes dock has the run {path.name}."
             add_recent("packages", self.source.path())
             add_recent("runs", str(path))
             runs_of_session().add(str(path))
             self.source.refresh()
         self.run_field.refresh()
         self.status.setText(text + self._note)
-        show_info(text)
+        show_info(brief)
 
     def _ended(self, outcome: Outcome) -> None:
         words = {Outcome.FINISHED: "done", Outcome.STOPPED: "stopped", Outcome.FAILED: "failed"}

@@ -11,7 +11,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Protocol, Self
 
@@ -40,7 +40,7 @@ class Archive(Protocol):
         """Size of each file, bytes."""
         ...
 
-    def open(self, name: str) -> IO[bytes]:
+    def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
         """Open a file for reading."""
         ...
 

@@ -94,7 +94,7 @@ def export_model(
     settings = settings or ExportSettings()
     target = Path(out).expanduser()
     _check_target(target, overwrite)
-    folder = run if isinstance(run, RunFolder) else RunFolder.open(run)
+    folder = run if isinstance(run, RunFolder) else RunFolder.open(Path(run))
     yield Started("export", len(_STAGES), "stage", {"run": str(folder.path), "licence": settings.license})
     with output_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)

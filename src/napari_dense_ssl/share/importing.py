@@ -78,7 +78,8 @@ def import_model(
     yield Saved(target)
     if contents.kind == "package":
         yield Noted(
-            "A package holds no training state: predict and audit with it; training goes on elsewhere."
+            "A package holds no training state: predict and audit with this run; to train on, take the run "
+            "folder itself."
         )
     yield Finished(target, summary)
 

@@ -28,7 +28,7 @@ class SharedNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode images whose heights and widths are multiples of the encoder's total stride."""
-        logits, _ = self.encoder(images.nan_to_num(nan=0.0))
+        logits: Tensor = self.encoder(images.nan_to_num(nan=0.0))[0]
         return logits.contiguous()
 
 
@@ -74,11 +74,11 @@ def write_torchscript(encoder: DenseEncoder, example: NDArray[np.float32], path:
         # Told to developers: what is traced is checked below, and TorchScript is what others can run.
         warnings.simplefilter("ignore")
         with torch.no_grad():
-            traced = torch.jit.trace(network, image, check_trace=False)
+            traced = torch.jit.trace(network, image, check_trace=False)  # type: ignore[no-untyped-call]
         memory = io.BytesIO()
         torch.jit.save(traced, memory)
         memory.seek(0)
-        again = torch.jit.load(memory)
+        again = torch.jit.load(memory)  # type: ignore[no-untyped-call]
     with torch.inference_mode():
         found, found_elsewhere = again(image), again(other)
     for one, two in ((wanted, found), (elsewhere, found_elsewhere)):
