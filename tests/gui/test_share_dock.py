@@ -10,12 +10,11 @@ import yaml
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
+from tests.share.conftest import make_run
 
 from napari_dense_ssl.gui.remember import recent
 from napari_dense_ssl.gui.session import runs_of_session
 from napari_dense_ssl.model import RunFolder
-
-from ..share.conftest import make_run
 
 
 @pytest.fixture

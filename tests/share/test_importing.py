@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import pickle
 import shutil
@@ -262,6 +263,17 @@ def test_a_file_that_was_changed_is_noticed(name: str, package, tmp_path) -> Non
     is_refused(
         zipped(tmp_path / "bad.zip", files | {name: bytes(changed)}), tmp_path, f"{name} has another checksum"
     )
+
+
+def test_weights_that_do_not_give_the_test_output_are_refused(package, tmp_path) -> None:
+    files = files_of(package)
+    logits = np.load(io.BytesIO(files["test_output.npy"]))
+    memory = io.BytesIO()
+    np.save(memory, np.roll(logits, 1, axis=1))
+    old, new = (hashlib.sha256(one).hexdigest() for one in (files["test_output.npy"], memory.getvalue()))
+    table = files["rdf.yaml"].decode().replace(old, new).encode()
+    bad = zipped(tmp_path / "bad.zip", files | {"test_output.npy": memory.getvalue(), "rdf.yaml": table})
+    is_refused(bad, tmp_path, "do not give its own test output")
 
 
 def edited(old: str, new: str) -> Callable[[str], str]:

@@ -32,6 +32,15 @@ class SharedNetwork(nn.Module):
         return logits.contiguous()
 
 
+def same_answers(one: NDArray[np.float32], two: NDArray[np.float32]) -> bool:
+    """Whether two sets of logits (B, K, Y, X) are the same but for rounding, of other machines too.
+
+    The classes agree on 999 of 1000 pixels, and no logit differs by more than a thousandth of the greatest.
+    """
+    near = np.abs(one - two).max() <= TOLERANCE * max(1e-6, float(np.abs(one).max()))
+    return bool(near and (one.argmax(1) == two.argmax(1)).mean() >= 1 - TOLERANCE)
+
+
 def smallest_input(encoder: DenseEncoder) -> int:
     """Return the least height and width of an input, px: something is left when the halo is cut off."""
     widest = 3 * max(encoder.settings.filters, default=0.0) + 2  # a filter must fit to be reflected
@@ -82,7 +91,7 @@ def write_torchscript(encoder: DenseEncoder, example: NDArray[np.float32], path:
     with torch.inference_mode():
         found, found_elsewhere = again(image), again(other)
     for one, two in ((wanted, found), (elsewhere, found_elsewhere)):
-        if not bool(((one - two).abs() <= TOLERANCE * one.abs().max()).all()):
+        if not same_answers(one.numpy(), two.numpy()):
             raise OutputError(
                 f"The TorchScript differs from the network by {float((one - two).abs().max()):.3g} (logits), "
                 "so it is not written; please report the run's settings.yaml."

@@ -27,4 +27,4 @@ NEEDED = (SETTINGS, RUN, WEIGHTS, CHECKSUMS)
 """Attachments that make a run folder again."""
 
 TOLERANCE = 1e-3
-"""How far logits may differ from those in the package, as a share of the greatest one."""
+"""How far logits may differ, as a share of the greatest one, and which share of the classes."""
