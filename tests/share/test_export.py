@@ -133,6 +133,19 @@ def test_what_the_description_says(package: Path, run: RunFolder) -> None:
     assert channels == [f"class_{k}" for k in range(1, CLASSES + 1)]
 
 
+def test_a_voxel_size_that_nobody_knows_is_not_made_up(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    facts = json.loads((run.path / "run.json").read_text())
+    facts["volume"] |= {"voxel_size": [1.0, 1.0, 1.0], "voxel_size_known": False}
+    (run.path / "run.json").write_text(json.dumps(facts))
+    path = exported(RunFolder.open(run.path), tmp_path / "model.zip")
+    table = description(path)
+    axes = [axis for tensor in (*table["inputs"], *table["outputs"]) for axis in tensor["axes"]]
+    assert not any("unit" in axis or "scale" in axis for axis in axes)
+    assert " nm" not in table["description"]
+    assert "| voxel size | not known |" in content(path)["README.md"].decode()
+
+
 def test_what_is_in_it(package: Path, run: RunFolder) -> None:
     files = content(package)
     cover = imageio.imread(files["cover.png"])

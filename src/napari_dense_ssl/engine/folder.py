@@ -45,6 +45,7 @@ def make_folder(
             "shape": list(volume.shape),
             "dtype": str(volume.dtype),
             "voxel_size": list(volume.voxel_size),
+            "voxel_size_known": volume.voxel_size_known,
             "intensity": intensity.as_dict(),
         },
         "encoder": {"slices": resolved.encoder.slices, "slice_step": resolved.encoder.slice_step},

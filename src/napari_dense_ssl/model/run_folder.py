@@ -136,6 +136,12 @@ class RunFolder:
             raise RunError(f"{self.path / RUN} lacks the voxel size; train again.") from error
 
     @property
+    def voxel_size_known(self) -> bool:
+        """Whether the training volume had a voxel size; runs of before this was recorded say 1 nm else."""
+        told = self.facts.get("volume", {}).get("voxel_size_known")
+        return bool(told) if told is not None else self.voxel_size != (1.0, 1.0, 1.0)
+
+    @property
     def classes(self) -> int:
         """K, the number of classes."""
         return int(self.settings.get("classes", 0))

@@ -98,7 +98,8 @@ def describe(
     size, licence = run.voxel_size, _licence(settings.license)
 
     def plane(axis: str, length: float) -> dict[str, Any]:
-        return {"id": spec.AxisId(axis), "unit": "nanometer", "scale": length}
+        known = {"unit": "nanometer", "scale": length} if run.voxel_size_known else {}
+        return {"id": spec.AxisId(axis), **known}
 
     parametric = spec.ParameterizedSize(min=shape.least, step=shape.step)
     channel: spec.ChannelAxis | spec.SpaceInputAxis = (
@@ -224,9 +225,10 @@ def _config(run: RunFolder, files: Mapping[str, str], past: Past, parameters: in
 def _sentence(run: RunFolder) -> str:
     size = run.voxel_size
     recipe = run.settings.get("recipe", "unknown")
+    where = f" at {size.y:.4g} nm a pixel, slices {size.z:.4g} nm apart" if run.voxel_size_known else ""
     return (
         f"{run.classes} classes for each pixel of an electron-microscopy volume, learned without labels "
-        f"(recipe {recipe}) at {size.y:.4g} nm a pixel, slices {size.z:.4g} nm apart."
+        f"(recipe {recipe}){where}."
     )
 
 

@@ -7,7 +7,7 @@ import io
 import json
 import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -108,8 +108,9 @@ def _aside(target: Path) -> Iterator[Path]:
     try:
         with output_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-            folder.chmod(0o777 & ~_umask())  # mkdtemp's are for oneself only
+            # Not mkdtemp, whose folders are for oneself only.
+            folder = target.parent / f".{target.name}-{uuid.uuid4().hex[:8]}"
+            folder.mkdir()
         yield folder
     finally:
         if folder is not None:
@@ -117,12 +118,6 @@ def _aside(target: Path) -> Iterator[Path]:
         for parent in made:
             if not target.exists() and parent.is_dir() and not any(parent.iterdir()):
                 parent.rmdir()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _copy(archive: Archive, contents: Contents, folder: Path) -> Generator[Event]:

@@ -80,6 +80,7 @@ def readme(run: RunFolder, name: str, origin: str, past: Past, slices: int, halo
     """
     volume, settings, size = run.facts.get("volume", {}), run.settings, run.voxel_size
     intensity = run.intensity
+    known = f"{size.z:g} x {size.y:g} x {size.x:g} nm (z, y, x)" if run.voxel_size_known else "not known"
     seen = (
         "one slice at a time"
         if slices == 1
@@ -107,7 +108,7 @@ argmax + 1 (0 is 'not predicted').
 | --- | --- |
 | volume | {short_source(str(volume.get("source", "unknown")))} ({volume.get("format", "unknown format")}) |
 | shape | {" x ".join(str(n) for n in volume.get("shape", ()))} voxels (z, y, x), {volume.get("dtype", "")} |
-| voxel size | {size.z:g} x {size.y:g} x {size.x:g} nm (z, y, x) |
+| voxel size | {known} |
 | grey values | mean {float(intensity["mean"]):.5g}, standard deviation {float(intensity["std"]):.5g} |
 | training | {trained} |
 
@@ -152,8 +153,8 @@ classes = logits.argmax(axis=1) + 1  # (1, K, Y, X) -> (1, Y, X)
 
 ## Limits
 
-- Structures must have the size in pixels that they had in training: resample to {size.y:g} x {size.x:g} nm
-  in the plane.
+- Structures must have the size in pixels that they had in training: resample a volume whose voxels are
+  not of the size above.
 - Grey values are expected as in training. `napari-dense-ssl predict` normalises a volume by its own where
   they differ; other tools do not.
 - Membranes bright or dark, stains and fixations that were not in the volume: expect worse maps.
