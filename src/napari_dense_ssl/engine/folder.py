@@ -15,6 +15,7 @@ from napari_dense_ssl.model.checkpoint import STATE
 from napari_dense_ssl.model.checkpoint_folder import latest_checkpoint, write_text_whole
 from napari_dense_ssl.model.run_folder import IMPORTED, SETTINGS
 from napari_dense_ssl.volume import Intensity, Volume
+from napari_dense_ssl.volume.places import keep_apart
 
 
 def make_folder(
@@ -34,8 +35,9 @@ def make_folder(
     Raises
     ------
     OutputError
-        If the folder holds something already, or cannot be written.
+        If the folder holds something already, is the volume, in it or around it, or cannot be written.
     """
+    keep_apart(out, volume.source)
     facts = {
         "software": f"napari-dense-ssl {version('napari-dense-ssl')}, torch {torch.__version__}",
         "volume": {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -15,8 +15,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dense_ssl.core.errors import OutputError
-from napari_dense_ssl.core.events import Event, Finished, Noted, Preview, Saved, Started
+from napari_dense_ssl.core.errors import OutputError, VolumeError
+from napari_dense_ssl.core.events import Beat, Event, Finished, Noted, Preview, Saved, Started
 from napari_dense_ssl.core.geometry import Box, Grid
 from napari_dense_ssl.model.run_folder import RunFolder
 from napari_dense_ssl.predict.flight import PlanePart
@@ -112,6 +112,19 @@ def predict(
     yield from write_blocks(volume, predictor, plan, what, intensity)
 
 
+def _explained(
+    parts: Iterable[PlanePart | Beat | Noted], output: Output
+) -> Iterator[PlanePart | Beat | Noted]:
+    """Pass parts on; where the volume cannot be read on, say that what is finished can be gone on with."""
+    try:
+        yield from parts
+    except VolumeError as error:
+        raise VolumeError(
+            f"{error} What is finished is kept in {output.path}: when the volume is there again, go on with "
+            "--resume."
+        ) from error
+
+
 @dataclass(frozen=True)
 class Plan:
     """What of a region is still to be computed, block by block.
@@ -185,7 +198,7 @@ def write_blocks(
     with closing(predictor.parts(volume, rest.values(), what, intensity)) as parts, closing(writer):
         keys = iter(rest)
         block: Block | None = None
-        for part in parts:
+        for part in _explained(parts, output):
             if not isinstance(part, PlanePart):
                 yield part
                 continue
