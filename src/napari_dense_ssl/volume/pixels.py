@@ -147,7 +147,7 @@ class FilePixels:
 
     def _values(self, first: int, count: int) -> np.ndarray[Any, Any]:
         values = np.empty(count, self.dtype)
-        rest = memoryview(values.view(np.uint8))
+        rest: memoryview = values.view(np.uint8).data
         place = self._offset + first * self.dtype.itemsize
         while rest:
             read = self._read_at(place, rest)
