@@ -130,8 +130,7 @@ class FilePixels:
         width = self.shape[-1]
         counts = [s.stop - s.start for s in lead]
         out = np.empty([*counts, y.stop - y.start, x.stop - x.start], self.dtype)
-        # Rows that are much wider than what is wanted of them are read one by one.
-        narrow = width * self.dtype.itemsize > _BAND_BYTES and out.shape[-1] * 8 < width
+        narrow = (width - out.shape[-1]) * self.dtype.itemsize > _SPARED_BYTES
         for position in np.ndindex(*counts):
             plane = 0
             for p, s, n in zip(position, lead, self.shape, strict=False):
@@ -164,7 +163,8 @@ class FilePixels:
             return int(self._file.readinto(into) or 0)
 
 
-_BAND_BYTES = 1 << 16
+_SPARED_BYTES = 1 << 13
+"""Rows are read one by one where that spares so much of each: what a call of its own costs."""
 
 
 def _metadata_of(array: Any) -> Path | None:
