@@ -127,33 +127,35 @@ class FilePixels:
             If the file ends before them.
         """
         *lead, y, x = index
-        width = self.shape[-1]
         counts = [s.stop - s.start for s in lead]
-        out = np.empty([*counts, y.stop - y.start, x.stop - x.start], self.dtype)
-        narrow = (width - out.shape[-1]) * self.dtype.itemsize > _SPARED_BYTES
+        rows, wanted = y.stop - y.start, x.stop - x.start
+        out = np.empty([*counts, rows, wanted], self.dtype)
+        width, size = self.shape[-1], self.dtype.itemsize
+        narrow = (width - wanted) * size > _SPARED_BYTES
         for position in np.ndindex(*counts):
             plane = 0
             for p, s, n in zip(position, lead, self.shape, strict=False):
                 plane = plane * n + p + s.start
             first = (plane * self.shape[-2] + y.start) * width
             if narrow:
-                for row in range(out.shape[-2]):
-                    out[position][row] = self._values(first + row * width + x.start, out.shape[-1])
+                into = out[position].view(np.uint8).reshape(-1).data
+                for row in range(rows):
+                    begin = row * wanted * size
+                    self._fill(into[begin : begin + wanted * size], first + row * width + x.start)
             else:
-                band = self._values(first, out.shape[-2] * width)
-                out[position] = band.reshape(out.shape[-2], width)[:, x]
+                band = np.empty((rows, width), self.dtype)
+                self._fill(band.view(np.uint8).reshape(-1).data, first)
+                out[position] = band[:, x]
         return out
 
-    def _values(self, first: int, count: int) -> np.ndarray[Any, Any]:
-        values = np.empty(count, self.dtype)
-        rest: memoryview = values.view(np.uint8).data
+    def _fill(self, into: memoryview, first: int) -> None:
+        """Fill bytes with the values from the one of that number on."""
         place = self._offset + first * self.dtype.itemsize
-        while rest:
-            read = self._read_at(place, rest)
+        while into:
+            read = self._read_at(place, into)
             if not read:
                 raise EOFError(f"{self._file.name} ends before them")
-            rest, place = rest[read:], place + read
-        return values
+            into, place = into[read:], place + read
 
     def _read_at(self, place: int, into: memoryview) -> int:
         if hasattr(os, "preadv"):  # several threads at once
@@ -163,7 +165,7 @@ class FilePixels:
             return int(self._file.readinto(into) or 0)
 
 
-_SPARED_BYTES = 1 << 13
+_SPARED_BYTES = 1 << 14
 """Rows are read one by one where that spares so much of each: what a call of its own costs."""
 
 
