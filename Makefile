@@ -24,8 +24,6 @@ SYSTEM_PACKAGES := xvfb xauth libegl1 libgl1 libopengl0 libglx-mesa0 libgl1-mesa
 
 # Two test processes share two cores: more threads in each would only wait for each other.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
-# Xvfb has no GPU: software OpenGL, and none of the machine's Qt settings.
-WINDOW := xvfb-run -a -s "-screen 0 1600x1000x24 +extension GLX"
 
 .PHONY: help demo test install system lint types borders manifest units windows clean
 
@@ -82,11 +80,12 @@ borders: install ## Check with import-linter that rooms import downwards only.
 manifest: install ## Validate the plugin manifest with npe2.
 	$(BIN)/npe2 validate napari-dense-ssl
 
-windows: install ## Run the tests that open real napari windows, one after the other.
-	$(WINDOW) $(BIN)/pytest tests/gui $(PYTEST_ARGS)
+# pytest-xvfb gives each process a display of its own: windows of two tests do not take the keyboard from each other.
+windows: install ## Run the tests that open real napari windows.
+	$(ONE_THREAD) $(BIN)/pytest tests/gui -n 2 --dist worksteal $(PYTEST_ARGS)
 
 units: install ## Run all other tests: rooms, command line, README, examples, wheel.
-	$(ONE_THREAD) $(WINDOW) $(BIN)/pytest --ignore=tests/gui -n 2 $(PYTEST_ARGS)
+	$(ONE_THREAD) $(BIN)/pytest --ignore=tests/gui -n 2 --dist worksteal $(PYTEST_ARGS)
 
 clean: ## Remove what tests and builds leave behind; .venv stays.
 	rm -rf build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -36,7 +36,7 @@ def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def qtbot(qtbot, monkeypatch: pytest.MonkeyPatch):
-    """Return pytest-qt's robot with the patience that a busy machine asks for: it waits 30 s where it would wait 5."""
+    """Return pytest-qt's robot with patience for busy machines: it waits for 30 s where it would for 5."""
     for name in ("waitUntil", "waitSignal"):
         monkeypatch.setattr(qtbot, name, partial(getattr(qtbot, name), timeout=30_000))
     return qtbot

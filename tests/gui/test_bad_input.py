@@ -88,7 +88,7 @@ VOLUMES: dict[str, tuple[str, Callable[[Path], Path], str]] = {
     "6-D": ("six.zarr", array(np.zeros((2, 1, 1, Z, Y, X), np.uint8)), "six.zarr"),
     "RGB": ("rgb.tif", tiff(np.zeros((Z, Y, X, 3), np.uint8), "rgb"), "rgb"),
     "complex": ("c.zarr", array(np.zeros((Z, Y, X), np.complex64)), "complex"),
-    "remote": ("s3://bucket/a.zarr", lambda at: at, "remote"),
+    "a scheme that is not known": ("ftp://host/a.zarr", lambda at: at, "no location that can be read"),
 }
 
 

@@ -188,7 +188,7 @@ def ome_zarr_with_bad_scale(folder):
 
 
 def remote(folder):
-    return "https://example.org/a.zarr"
+    return "ftp://example.org/a.zarr"
 
 
 def unknown_sample(folder):
@@ -230,7 +230,7 @@ CASES = [
     (broken_zarr_metadata, "metadata of", "copied whole"),
     (incomplete_ome_zarr, "level '0' that is not there", "copy it again"),
     (ome_zarr_with_bad_scale, "transformation that cannot be used", "expected a scale"),
-    (remote, "remote location", "download or mount"),
+    (remote, "is no location that can be read", "begins with http://"),
     (unknown_sample, "no sample", "sample:em"),
     (sample_with_bad_options, "cannot be read", "shape=24x512x512"),
 ]

@@ -16,13 +16,15 @@ VolumeArgument = Annotated[
     str,
     typer.Argument(
         metavar="VOLUME",
-        help="A file, folder or Zarr group; or sample:em, a synthetic volume.",
+        help="A file, a folder, a URL (http, s3, gs); or sample:em, a synthetic volume.",
         show_default=False,
     ),
 ]
 DatasetOption = Annotated[
     str | None,
-    typer.Option(help="Which dataset of an HDF5 file or Zarr group.", metavar="NAME", show_default=False),
+    typer.Option(
+        help="Which dataset of an HDF5 file, Zarr group or N5 container.", metavar="NAME", show_default=False
+    ),
 ]
 VoxelSizeOption = Annotated[
     str | None,

@@ -40,6 +40,20 @@ def predict_command(
     precision: PrecisionOption = "auto",
     overwrite: OverwriteOption = False,
     resume: ResumeOption = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Compute in N processes here, one network each.", show_default=False
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Compute on the workers of a dask scheduler: tcp://host:8786, or its file.",
+            show_default=False,
+        ),
+    ] = None,
     dataset: DatasetOption = None,
     voxel_size: VoxelSizeOption = None,
     channel: ChannelOption = None,
@@ -65,6 +79,8 @@ def predict_command(
             device=device,
             precision=precision,
             settings=settings,
+            workers=workers,
+            scheduler=scheduler,
         ),
         stopped=lambda: f"Stopped; what is finished is in {out}. Go on with the same command and --resume.",
     )

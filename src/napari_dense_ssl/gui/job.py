@@ -39,7 +39,7 @@ from napari_dense_ssl.gui.triton_guard import keep_triton_out
 GRACE_SECONDS = 5.0
 """How long a job may take to close before it is left to itself, s."""
 
-_DELIVERY_MS = 50  # between two deliveries to the window
+_DELIVERY_MS = 20  # between two deliveries to the window
 _DELIVERY_BUDGET = 0.015  # s of the window's thread that one delivery may take
 _PAUSE_POLL = 0.05  # s between two looks at the flags while paused
 

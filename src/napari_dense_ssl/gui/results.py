@@ -33,7 +33,7 @@ ERROR_LOOK: dict[str, Any] = {
 ERROR_LIMITS = (0.05, 0.1, 0.2, 0.5, 1.0)
 """Where the colours of an error map may end: the first that 99 % of the pixels stay below."""
 
-_REFRESH_MS = 60  # tiles that arrive closer together are drawn together
+_REFRESH_MS = 20  # tiles that arrive closer together are drawn together
 _PLACEMENT = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 
 

@@ -40,8 +40,11 @@ class VolumeDock(Dock):
         super().__init__(napari_viewer)
         self.volume: Volume | None = None
         self._labels: tuple[str, ...] = ()
-        self.path = PathField("volumes", "volume", "path or sample:em")
-        self.path.setToolTip("OME-Zarr, Zarr, HDF5, MRC, TIFF, a folder of slices, or sample:em")
+        self.path = PathField("volumes", "volume", "path, URL or sample:em")
+        self.path.setToolTip(
+            "OME-Zarr, Zarr, N5 or Neuroglancer precomputed, here or at a URL (http, s3, gs); HDF5, MRC,"
+            " TIFF, a folder of slices, or sample:em"
+        )
         self.dataset = shrinkable(QComboBox())
         self.dataset.setToolTip("Which of the volumes in this file or group")
         self.planes = {"channel": QSpinBox(), "timepoint": QSpinBox()}

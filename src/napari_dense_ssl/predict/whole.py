@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,15 @@ from napari_dense_ssl.core.errors import OutputError, VolumeError
 from napari_dense_ssl.core.events import Beat, Event, Finished, Noted, Preview, Saved, Started
 from napari_dense_ssl.core.geometry import Box, Grid
 from napari_dense_ssl.model.run_folder import RunFolder
+from napari_dense_ssl.predict.cluster import Done, cluster, hand_out, work_of
 from napari_dense_ssl.predict.flight import PlanePart
 from napari_dense_ssl.predict.predictor import Predictor, check_what
 from napari_dense_ssl.predict.progress import Progress
 from napari_dense_ssl.predict.settings import PredictSettings
 from napari_dense_ssl.predict.writing import Block, Writer, beats_while
 from napari_dense_ssl.volume import Intensity, Output, Volume, create_output, open_output
+
+_Result = TypeVar("_Result")
 
 _BLOCK = 1024
 """Edge of what is computed between two entries of the manifest, px; whole chunks."""
@@ -45,6 +48,8 @@ def predict(
     device: str = "auto",
     precision: str = "auto",
     settings: PredictSettings | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
 ) -> Generator[Event]:
     """Predict a volume to OME-Zarr.
 
@@ -73,6 +78,11 @@ def predict(
     device, precision : str
         See :func:`~napari_dense_ssl.model.device.choose_device`.
     settings : PredictSettings, optional
+    workers : int, optional
+        Compute in that many processes of this machine, one network each.
+    scheduler : str, optional
+        Compute on the workers of this dask scheduler: ``tcp://host:8786``, or a scheduler file. They must
+        see the run, the volume and the output under the same paths.
 
     Yields
     ------
@@ -109,15 +119,19 @@ def predict(
     intensity, notes = predictor.intensity(volume)
     for note in notes:
         yield Noted(note)
-    yield from write_blocks(volume, predictor, plan, what, intensity)
+    if workers is None and scheduler is None:
+        yield from write_blocks(volume, predictor, plan, what, intensity)
+        return
+    with cluster(workers, scheduler) as client:
+        yield Noted(f"The workers can be watched at {client.dashboard_link}")
+        work = work_of(volume, predictor, output.path, what, intensity, workers)
+        yield from gather(plan, _explained(hand_out(client, work, plan.rest), output))
 
 
-def _explained(
-    parts: Iterable[PlanePart | Beat | Noted], output: Output
-) -> Iterator[PlanePart | Beat | Noted]:
-    """Pass parts on; where the volume cannot be read on, say that what is finished can be gone on with."""
+def _explained(results: Iterable[_Result], output: Output) -> Generator[_Result]:
+    """Pass results on; where the volume cannot be read on, say that what is finished can be gone on with."""
     try:
-        yield from parts
+        yield from results
     except VolumeError as error:
         raise VolumeError(
             f"{error} What is finished is kept in {output.path}: when the volume is there again, go on with "
@@ -217,6 +231,34 @@ def write_blocks(
             block = None
         for size in writer.rest():
             yield progress.step(size)
+    yield from _finished(output, progress, tally)
+
+
+def gather(plan: Plan, results: Generator[Event | Done]) -> Generator[Event]:
+    """Enter what workers have written into the manifest, and finish the output.
+
+    Yields
+    ------
+    Event
+        As :func:`predict`, without previews: the maps go from the workers to the disk.
+    """
+    output = plan.output
+    left = sum(box.size for box in plan.rest.values())
+    progress = Progress(plan.total, left, plan.total - len(plan.rest))
+    tally = _Tally()
+    with closing(results):
+        for result in results:
+            if not isinstance(result, Done):
+                yield result
+                continue
+            tally.add_done(result)
+            for key, size in result.sizes.items():
+                output.mark(key)
+                yield progress.step(size)
+    yield from _finished(output, progress, tally)
+
+
+def _finished(output: Output, progress: Progress, tally: _Tally) -> Generator[Event]:
     yield from beats_while(output.complete)
     yield Saved(output.path)
     yield Finished(
@@ -330,6 +372,12 @@ class _Tally:
         if "error" in block.maps:
             self._with_error = True
             self._error += float(block.maps["error"].sum(dtype=np.float64))
+
+    def add_done(self, done: Done) -> None:
+        self._classes += done.counts
+        if done.error is not None:
+            self._with_error = True
+            self._error += done.error
 
     def summary(self) -> dict[str, float | int]:
         total = int(self._classes.sum())

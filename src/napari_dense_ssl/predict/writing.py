@@ -48,10 +48,17 @@ class Block:
 
 
 class Writer:
-    """Writes blocks in the background and enters them into the manifest once they are on disk."""
+    """Writes blocks in the background and enters them into the manifest once they are on disk.
 
-    def __init__(self, output: Output) -> None:
-        self._output = output
+    Parameters
+    ----------
+    output : Output
+    mark : bool
+        Whether to enter them; where several processes write, one alone does.
+    """
+
+    def __init__(self, output: Output, *, mark: bool = True) -> None:
+        self._output, self._marks = output, mark
         self._pool = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write-behind")
         self._pending: deque[tuple[Block, Future[None]]] = deque()
 
@@ -76,15 +83,19 @@ class Writer:
                 # What cannot be entered now is computed again on resuming; an error on the way out
                 # would hide the one that ended the job.
                 with suppress(OutputError):
-                    self._output.mark(block.key)
+                    self._mark(block)
         self._pending.clear()
         self._pool.shutdown()
 
     def _settle(self) -> int:
         block, future = self._pending.popleft()
         future.result()
-        self._output.mark(block.key)
+        self._mark(block)
         return block.box.size
+
+    def _mark(self, block: Block) -> None:
+        if self._marks:
+            self._output.mark(block.key)
 
     def _store(self, block: Block) -> None:
         image = block.maps[self._output.image_name]

@@ -23,12 +23,14 @@ class Manifest:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._keys = self._read()
+        # Read when first asked for: of several processes that write an output one alone keeps its manifest,
+        # and mending a torn line is for that one.
+        self._keys: set[str] | None = None
 
     def keys(self) -> set[str]:
         """Return the finished keys."""
         with self._lock:
-            return set(self._keys)
+            return set(self._known())
 
     def add(self, key: str) -> None:
         """Add a key and wait until it is on the disk.
@@ -43,11 +45,17 @@ class Manifest:
         if not key or "\n" in key:
             raise ValueError(f"a key must be one line that is not empty, got {key!r}")
         with self._lock, output_errors(self._path):
+            known = self._known()
             with self._path.open("ab") as file:
                 file.write(f"{key}\n".encode())
                 file.flush()
                 os.fsync(file.fileno())
-            self._keys.add(key)
+            known.add(key)
+
+    def _known(self) -> set[str]:
+        if self._keys is None:
+            self._keys = self._read()
+        return self._keys
 
     def _read(self) -> set[str]:
         with output_errors(self._path):

@@ -6,7 +6,7 @@ versions, translations), writes strictly (see :mod:`~napari_dense_ssl.volume.out
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,14 @@ import zarr
 
 from napari_dense_ssl.core.errors import VolumeError
 from napari_dense_ssl.volume.ngff import is_label_image, multiscale_of
-from napari_dense_ssl.volume.pixels import ArrayPixels
+from napari_dense_ssl.volume.pixels import ArrayPixels, Pixels
 from napari_dense_ssl.volume.reader import Found, Level
 from napari_dense_ssl.volume.selection import unnamed_axes
 from napari_dense_ssl.volume.units import nanometres
 
 
 def found_multiscale(group: zarr.Group, path: Path, dataset: str | None) -> Found:
-    """Read the first multiscale image of a group.
+    """Read the first multiscale image of a group on this machine.
 
     Parameters
     ----------
@@ -38,38 +38,61 @@ def found_multiscale(group: zarr.Group, path: Path, dataset: str | None) -> Foun
     VolumeError
         If a level is missing or the metadata contradicts the arrays.
     """
-    multiscale = multiscale_of(group.attrs.asdict()) or {}
-    arrays = [_array(group, entry, path) for entry in multiscale.get("datasets", ())]
+    return multiscale_found(group.attrs.asdict(), lambda name: _pixels(group, name, path), str(path), dataset)
+
+
+def multiscale_found(
+    attributes: Mapping[str, Any], open_level: Callable[[str], Pixels], place: str, dataset: str | None
+) -> Found:
+    """Read the first multiscale image that a group's attributes describe, wherever it lies.
+
+    Parameters
+    ----------
+    attributes : mapping
+        Of the group.
+    open_level : callable
+        Returns the pixels of an array by its path in the group.
+    place : str
+        Where the group is, for messages.
+    dataset : str or None
+        Path of the group in its store.
+
+    Raises
+    ------
+    VolumeError
+        If a level is missing or the metadata contradicts the arrays.
+    """
+    multiscale = multiscale_of(attributes) or {}
+    arrays = [open_level(str(entry.get("path", ""))) for entry in multiscale.get("datasets", ())]
     if not arrays:
-        raise VolumeError(f"The OME-Zarr image {path} lists no datasets; choose another image.")
-    ndim = arrays[0].ndim
+        raise VolumeError(f"The OME-Zarr image {place} lists no datasets; choose another image.")
+    ndim = len(arrays[0].shape)
     axes, units = _axes(multiscale.get("axes"), arrays[0].shape)
-    if len(axes) != ndim or any(array.ndim != ndim for array in arrays):
+    if len(axes) != ndim or any(len(array.shape) != ndim for array in arrays):
         raise VolumeError(
-            f"The OME-Zarr image {path} names {len(axes)} axes but its arrays have"
-            f" {sorted({a.ndim for a in arrays})}; its metadata is wrong."
+            f"The OME-Zarr image {place} names {len(axes)} axes but its arrays have"
+            f" {sorted({len(a.shape) for a in arrays})}; its metadata is wrong."
         )
     outer = multiscale.get("coordinateTransformations") or ()
     factors = [unit if unit is not None else 1.0 for unit in units]
     levels: list[Level] = []
     translation: dict[str, float] = {}
     for entry, array in zip(multiscale["datasets"], arrays, strict=True):
-        scale, shift = _transform((entry.get("coordinateTransformations") or (), outer), ndim, path)
+        scale, shift = _transform((entry.get("coordinateTransformations") or (), outer), ndim, place)
         sizes = {a: float(s * f) for a, s, f in zip(axes, scale, factors, strict=True) if a in "zyx"}
         if not levels:
             translation = {
                 a: float(s * f) for a, s, f in zip(axes, shift, factors, strict=True) if a in "zyx"
             }
-        levels.append(Level(ArrayPixels(array, array.chunks), sizes))
+        levels.append(Level(array, sizes))
     spatial = [unit for axis, unit in zip(axes, units, strict=True) if axis in "zyx"]
-    version = _version(group, multiscale)
+    version = _version(attributes, multiscale)
     known = all(unit is not None for unit in spatial)
-    labels = is_label_image(group.attrs.asdict())
+    labels = is_label_image(attributes)
     return Found(f"OME-Zarr {version}", axes, tuple(levels), known, translation, dataset, labels=labels)
 
 
-def _array(group: zarr.Group, entry: Mapping[str, Any], path: Path) -> zarr.Array[Any]:
-    name = str(entry.get("path", ""))
+def _pixels(group: zarr.Group, name: str, path: Path) -> ArrayPixels:
     try:
         array = group[name]
     except (KeyError, ValueError, TypeError, OSError) as error:
@@ -79,7 +102,7 @@ def _array(group: zarr.Group, entry: Mapping[str, Any], path: Path) -> zarr.Arra
         ) from error
     if not isinstance(array, zarr.Array):
         raise VolumeError(f"In the OME-Zarr image {path} expected an array at {name!r} but found a group.")
-    return array
+    return ArrayPixels(array, array.chunks)
 
 
 def _axes(axes: Any, shape: tuple[int, ...]) -> tuple[str, list[float | None]]:
@@ -98,7 +121,7 @@ def _axes(axes: Any, shape: tuple[int, ...]) -> tuple[str, list[float | None]]:
 
 
 def _transform(
-    stages: tuple[Any, ...], ndim: int, path: Path
+    stages: tuple[Any, ...], ndim: int, place: str
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Compose scales and translations, in the order in which they apply."""
     scale, shift = np.ones(ndim), np.zeros(ndim)
@@ -114,7 +137,7 @@ def _transform(
         wrong = numbers.shape != (ndim,) or not np.all(np.isfinite(numbers))
         if wrong or (kind == "scale" and np.any(numbers <= 0)):
             raise VolumeError(
-                f"The OME-Zarr image {path} has a coordinate transformation that cannot be used"
+                f"The OME-Zarr image {place} has a coordinate transformation that cannot be used"
                 f" ({transform}); expected a scale or translation of {ndim} numbers."
             )
         if kind == "scale":
@@ -124,7 +147,7 @@ def _transform(
     return scale, shift
 
 
-def _version(group: zarr.Group, multiscale: Mapping[str, Any]) -> str:
-    ome = group.attrs.asdict().get("ome")
+def _version(attributes: Mapping[str, Any], multiscale: Mapping[str, Any]) -> str:
+    ome = attributes.get("ome")
     version = ome.get("version") if isinstance(ome, Mapping) else multiscale.get("version")
     return str(version or ("0.5" if ome else "0.4"))

@@ -32,7 +32,8 @@ def open_volume(
     Parameters
     ----------
     source : str or path
-        An OME-Zarr or Zarr folder, a TIFF, a folder of TIFF or PNG slices, an HDF5 or MRC file; or
+        An OME-Zarr, Zarr, N5 or Neuroglancer precomputed folder, a TIFF, a folder of TIFF or PNG slices, an
+        HDF5 or MRC file; the URL of one of the first four (``http(s)://``, ``s3://``, ``gs://``); or
         ``"sample:em"`` and ``"sample:em-labels"``, optionally with ``?shape=24x512x512&seed=1``.
     dataset : str, optional
         Path inside a container (HDF5, Zarr group), see :func:`list_datasets`.
@@ -64,10 +65,16 @@ def open_volume(
         from napari_dense_ssl.volume.sample import open_sample  # scipy: .2 s that only samples need
 
         found, name, text = open_sample(str(source)), str(source), str(source)
+    elif is_url(source):
+        from napari_dense_ssl.volume.remote_reader import open_remote  # tensorstore: an extra
+
+        text = str(source).rstrip("/")
+        found = open_remote(text, dataset)
+        name = text + (f":{found.dataset}" if found.dataset else "")
     else:
         path = Path(source).expanduser()
         try:
-            found = _reader(path, str(source)).open(path, dataset)
+            found = _reader(path).open(path, dataset)
         except PermissionError as error:
             raise _forbidden(path) from error
         except OSError as error:
@@ -90,6 +97,13 @@ def open_volume(
         dataset=found.dataset,
         notes=(*found.notes, *notes, *more),
         labels=found.labels,
+        opened={
+            "source": text if is_url(text) or text.startswith(SAMPLE_PREFIX) else str(Path(text).absolute()),
+            "dataset": dataset,
+            "voxel_size": voxel_size,
+            "channel": channel,
+            "timepoint": timepoint,
+        },
     )
 
 
@@ -103,9 +117,13 @@ def list_datasets(source: str | os.PathLike[str]) -> tuple[str, ...]:
     """
     if str(source).startswith(SAMPLE_PREFIX):
         return ()
+    if is_url(source):
+        from napari_dense_ssl.volume.remote_reader import remote_datasets
+
+        return remote_datasets(str(source))
     path = Path(source).expanduser()
     try:
-        return _reader(path, str(source)).datasets(path)
+        return _reader(path).datasets(path)
     except PermissionError as error:
         raise _forbidden(path) from error
 
@@ -127,15 +145,22 @@ def list_labels(source: str | os.PathLike[str], dataset: str | None = None) -> t
     """
     if str(source).startswith(SAMPLE_PREFIX):
         return ()
+    if is_url(source):
+        from napari_dense_ssl.volume.remote_reader import remote_labels
+
+        return remote_labels(str(source), dataset)
     path = Path(source).expanduser()
-    reader = _reader(path, str(source))
+    reader = _reader(path)
     return label_images(path, dataset) if isinstance(reader, ZarrReader) else ()
 
 
-def _reader(path: Path, text: str) -> Reader:
+def is_url(source: str | os.PathLike[str]) -> bool:
+    """Whether a source is a remote location and no path of this machine."""
+    return isinstance(source, str) and "://" in source
+
+
+def _reader(path: Path) -> Reader:
     """Return the reader for a path, or say why there is none."""
-    if "://" in text:
-        raise VolumeError(f"{text} is a remote location, expected a path; download or mount it first.")
     if not path.exists():
         parent = path.absolute().parent
         hint = "check the spelling" if parent.is_dir() else f"the folder {parent} does not exist either"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -52,6 +52,9 @@ class Volume:
         Sentences that the user should read: a conversion, an assumption.
     labels : bool
         Whether the file says that the values are labels; few formats can.
+    opened : mapping or None
+        The arguments of :func:`~napari_dense_ssl.volume.opening.open_volume` that open it again, in another
+        process or on another machine; None for arrays in memory.
     """
 
     levels: tuple[da.Array, ...]
@@ -64,6 +67,7 @@ class Volume:
     dataset: str | None = None
     notes: tuple[str, ...] = ()
     labels: bool = False
+    opened: Mapping[str, Any] | None = None
     pixels: tuple[PlanarPixels, ...] = field(default=(), repr=False)
     _cache: dict[Box | None, Intensity] = field(default_factory=dict, repr=False, init=False)
     _steps: dict[Box, float] = field(default_factory=dict, repr=False, init=False)
