@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dense_ssl.core.errors import OutputError, VolumeError
-from napari_dense_ssl.core.events import Beat, Event, Finished, Noted, Preview, Saved, Started
+from napari_dense_ssl.core.events import Event, Finished, Noted, Preview, Saved, Started
 from napari_dense_ssl.core.geometry import Box, Grid
 from napari_dense_ssl.model.run_folder import RunFolder
 from napari_dense_ssl.predict.cluster import Done, cluster, hand_out, work_of
