@@ -259,6 +259,13 @@ def shoot_playground(session: Session) -> None:
         session.picture("playground-done")
 
 
+def shoot_share(session: Session, run: Path) -> None:
+    """Take the Share dock with a run to be exported."""
+    dock = session.dock("Share")
+    dock.run_field.set_path(str(run))
+    session.picture("share")
+
+
 def main() -> None:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
@@ -276,6 +283,7 @@ def main() -> None:
     shoot_classes(session, run)
     if session.every:
         shoot_playground(session)
+        shoot_share(session, run)
     session.viewer.close()
     QApplication.processEvents()
 

@@ -14,6 +14,19 @@ import napari_dense_ssl
 HEAVY = {"torch", "timm", "dask", "zarr", "napari", "qtpy", "matplotlib", "sklearn", "skimage", "scipy"}
 
 
+FIRST = {
+    "open_volume": "source",
+    "train": "volume",
+    "predict": "volume",
+    "probe": "volume",
+    "audit": "volume",
+    "evaluate": "prediction",
+    "export_model": "run",
+    "import_model": "source",
+}
+"""The functions at the front door, and what each takes first."""
+
+
 def _imported(code: str) -> set[str]:
     """Run code in a fresh interpreter and return the top-level packages that it imported."""
     program = f"{code}\nimport sys; print(' '.join({{name.partition('.')[0] for name in sys.modules}}))"
@@ -21,14 +34,13 @@ def _imported(code: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize("name", ["open_volume", "train", "predict", "probe", "audit", "evaluate"])
+@pytest.mark.parametrize("name", [*FIRST])
 @pytest.mark.parametrize("before", ["", "import napari_dense_ssl.predict, napari_dense_ssl.evaluate"])
 def test_functions_are_callable_whatever_was_imported_before(name: str, before: str) -> None:
     code = f"{before}\nfrom napari_dense_ssl import {name}\nimport inspect\n"
     code += f"assert callable({name}), {name}\nprint(list(inspect.signature({name}).parameters))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    first = {"open_volume": "source", "evaluate": "prediction"}.get(name, "volume")
-    assert done.stdout.startswith(f"['{first}'")
+    assert done.stdout.startswith(f"['{FIRST[name]}'")
 
 
 def test_rooms_that_bear_a_functions_name_are_still_rooms() -> None:
@@ -62,6 +74,8 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
         "predict --help",
         "probe --help",
         "audit --help",
+        "export --help",
+        "import --help",
         "digits --help",
         "playground --help",
         "recipes",

@@ -1,8 +1,9 @@
 """Explore electron-microscopy volumes without labels: dense classes, and where not to trust them.
 
 The rooms are described in ARCHITECTURE.md. From Python begin with :func:`open_volume`,
-:func:`train`, :func:`predict`, :func:`probe`, :func:`audit` and :func:`evaluate`; each is imported when it is
-first asked for, so that importing this package costs nothing.
+:func:`train`, :func:`predict`, :func:`probe`, :func:`audit`, :func:`evaluate`, :func:`export_model` and
+:func:`import_model`; each is imported when it is first asked for, so that importing this package costs
+nothing.
 """
 
 import inspect
@@ -17,18 +18,32 @@ if TYPE_CHECKING:
     from napari_dense_ssl.evaluate import evaluate as evaluate
     from napari_dense_ssl.predict import predict as predict
     from napari_dense_ssl.predict import probe as probe
+    from napari_dense_ssl.share import export_model as export_model
+    from napari_dense_ssl.share import import_model as import_model
     from napari_dense_ssl.volume import open_volume as open_volume
 
 _ROOM_OF = {
     "audit": "evaluate",
     "evaluate": "evaluate",
+    "export_model": "share",
+    "import_model": "share",
     "open_volume": "volume",
     "predict": "predict",
     "probe": "predict",
     "train": "engine",
 }
 
-__all__ = ["__version__", "audit", "evaluate", "open_volume", "predict", "probe", "train"]
+__all__ = [
+    "__version__",
+    "audit",
+    "evaluate",
+    "export_model",
+    "import_model",
+    "open_volume",
+    "predict",
+    "probe",
+    "train",
+]
 
 
 class _CallableRoom(ModuleType):

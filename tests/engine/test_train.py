@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+import zarr
 from tests.engine.conftest import small_settings
 
 from napari_dense_ssl.core.errors import (
@@ -27,7 +28,47 @@ from napari_dense_ssl.engine import TrainSettings, train
 from napari_dense_ssl.engine.networks import Networks
 from napari_dense_ssl.model import RunFolder
 from napari_dense_ssl.model.checkpoint import load_state, load_weights
-from napari_dense_ssl.volume import Volume
+from napari_dense_ssl.volume import Volume, open_volume
+
+
+def test_a_volume_that_goes_away_is_said_and_gone_on_with(
+    volume: Volume, settings: TrainSettings, tmp_path: Path
+) -> None:
+    there, away, run = tmp_path / "volume.zarr", tmp_path / "away.zarr", tmp_path / "run"
+    pixels = zarr.create_array(str(there), shape=volume.shape, chunks=(1, 32, 32), dtype="uint8")
+    pixels[:] = volume.data.compute()
+    many = settings.model_copy(update={"steps": 500})
+    job = train(open_volume(there), run, many)
+    for event in job:
+        if isinstance(event, Step) and event.index == 2:
+            there.rename(away)
+            break
+    with pytest.raises(VolumeError, match=r"volume\.zarr cannot be read .*saved in .*run.*--resume"):
+        list(job)
+    done = int(RunFolder.open(run).latest().name.removeprefix("step-"))
+    assert 2 <= done < 500
+    away.rename(there)
+    again = many.model_copy(update={"steps": done + 1})
+    events = list(train(open_volume(there), run, again, resume=True))
+    assert [event.index for event in events if isinstance(event, Step)] == [done + 1]
+
+
+def test_a_run_is_not_written_into_its_volume(
+    volume: Volume, settings: TrainSettings, tmp_path: Path
+) -> None:
+    there = tmp_path / "volume.zarr"
+    zarr.create_array(str(there), shape=volume.shape, chunks=(6, 96, 96), dtype="uint8")[:] = (
+        volume.data.compute()
+    )
+    before = sorted(there.rglob("*"))
+    for out, says in (
+        (there, "is the input itself"),
+        (there / "run", "lies inside the input"),
+        (tmp_path, "holds the input"),
+    ):
+        with pytest.raises(OutputError, match=says):
+            list(train(open_volume(there), out, settings))
+    assert sorted(there.rglob("*")) == before
 
 
 def weights_of(run: Path) -> dict[str, torch.Tensor]:

@@ -5,7 +5,7 @@ import pytest
 import zarr
 from ome_zarr_models import open_ome_zarr
 
-from napari_dense_ssl.core.errors import OutputError, RegionError, RunError, SettingsError
+from napari_dense_ssl.core.errors import OutputError, RegionError, RunError, SettingsError, VolumeError
 from napari_dense_ssl.core.events import Beat, Finished, Noted, Preview, Saved, Started, Step
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.predict import PlanePart, Predictor, PredictSettings, predict
@@ -229,6 +229,29 @@ def test_a_disk_that_fills_up_is_said_and_the_rest_can_be_resumed(predictor, vol
     assert len(open_output(out).finished()) <= 2
     list(predict(volume, predictor, out, what=("classes",), resume=True))
     assert open_output(out).label("classes")[:].min() >= 1
+
+
+def test_a_volume_that_goes_away_is_said_and_the_rest_can_be_resumed(pointwise, cpu, texture, tmp_path):
+    there, away = tmp_path / "volume.zarr", tmp_path / "away.zarr"
+    pixels = zarr.create_array(str(there), shape=(4, 90, 70), chunks=(1, 45, 70), dtype="uint8")
+    pixels[:] = texture((4, 90, 70))
+    predictor = Predictor(pointwise, cpu, SETTINGS)
+    list(predict(open_volume(there), predictor, tmp_path / "whole.zarr"))
+    job = predict(open_volume(there), predictor, tmp_path / "parts.zarr")
+    for event in job:
+        if isinstance(event, Step):
+            there.rename(away)  # a disk that is pulled out
+            break
+    with pytest.raises(VolumeError, match=r"volume\.zarr cannot be read .*parts\.zarr.*--resume"):
+        list(job)
+    finished = open_output(tmp_path / "parts.zarr").finished()
+    assert 1 <= len(finished) < 4
+    away.rename(there)
+    events = list(predict(open_volume(there), predictor, tmp_path / "parts.zarr", resume=True))
+    assert isinstance(events[-1], Finished)
+    assert _files(tmp_path / "parts.zarr") == _files(tmp_path / "whole.zarr"), (
+        "no zeros were taken for pixels"
+    )
 
 
 def test_closing_ends_its_threads(predictor, volume, tmp_path):

@@ -19,6 +19,8 @@ from napari_dense_ssl.cli import (
     digits,
     doctor,
     evaluate,
+    export,
+    import_,
     info,
     open,
     playground,
@@ -100,6 +102,8 @@ app.command("predict")(predict.predict_command)
 app.command("probe")(probe.probe_command)
 app.command("audit")(audit.audit_command)
 app.command("evaluate")(evaluate.evaluate_command)
+app.command("export")(export.export_command)
+app.command("import")(import_.import_command)
 app.command("playground")(playground.playground_command)
 app.command("digits")(digits.digits_command)
 app.command("recipes")(recipes.recipes)

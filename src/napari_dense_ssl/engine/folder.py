@@ -11,9 +11,11 @@ import yaml
 from napari_dense_ssl.core.errors import RunError, SettingsError
 from napari_dense_ssl.engine.settings import FREE_ON_RESUME, TrainSettings
 from napari_dense_ssl.model import RunFolder
+from napari_dense_ssl.model.checkpoint import STATE
 from napari_dense_ssl.model.checkpoint_folder import latest_checkpoint, write_text_whole
-from napari_dense_ssl.model.run_folder import SETTINGS
+from napari_dense_ssl.model.run_folder import IMPORTED, SETTINGS
 from napari_dense_ssl.volume import Intensity, Volume
+from napari_dense_ssl.volume.places import keep_apart
 
 
 def make_folder(
@@ -33,8 +35,9 @@ def make_folder(
     Raises
     ------
     OutputError
-        If the folder holds something already, or cannot be written.
+        If the folder holds something already, is the volume, in it or around it, or cannot be written.
     """
+    keep_apart(out, volume.source)
     facts = {
         "software": f"napari-dense-ssl {version('napari-dense-ssl')}, torch {torch.__version__}",
         "volume": {
@@ -44,6 +47,7 @@ def make_folder(
             "shape": list(volume.shape),
             "dtype": str(volume.dtype),
             "voxel_size": list(volume.voxel_size),
+            "voxel_size_known": volume.voxel_size_known,
             "intensity": intensity.as_dict(),
         },
         "encoder": {"slices": resolved.encoder.slices, "slice_step": resolved.encoder.slice_step},
@@ -66,6 +70,12 @@ def go_on_with(
         If settings differ that make another run of it.
     """
     run = RunFolder.open(out)
+    checkpoint = latest_checkpoint(run.checkpoints)
+    if IMPORTED in run.facts and checkpoint is not None and not (checkpoint / STATE).is_file():
+        raise RunError(
+            f"The run {out} was imported from a package, which holds no training state; train a new run with "
+            "its settings.yaml, or ask for the run folder that the package was made of."
+        )
     table = settings.to_yaml()
     changed = [k for k, v in table.items() if k not in FREE_ON_RESUME and run.settings.get(k) != v]
     if changed:
@@ -91,4 +101,4 @@ def go_on_with(
         kept = dict(run.settings) | budget
         write_text_whole(run.path / SETTINGS, yaml.safe_dump(kept, sort_keys=False))
         run = RunFolder(run.path, kept, run.facts)
-    return run, latest_checkpoint(run.checkpoints)
+    return run, checkpoint

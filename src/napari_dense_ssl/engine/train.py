@@ -146,6 +146,13 @@ class _Training:
         try:
             with run.events.open("a") as log, self._sampler_for(settings.seed) as sampler:
                 yield from self._logged(self._events(sampler, device.description), log)
+        except VolumeError as error:
+            if self._budget.done == 0:
+                raise
+            raise VolumeError(
+                f"{error} What was learned is saved in {run.path}: when the volume is there again, go on "
+                "with --resume."
+            ) from error
         except OSError as error:
             raise OutputError(
                 f"The run folder {run.path} cannot be written ({error.strerror or error}); the last "

@@ -107,6 +107,7 @@ def size_text(count: float) -> str:
 _OFFERS = {
     "volume": ("File (HDF5, MRC, TIFF) …", "Folder (OME-Zarr, Zarr, TIFF or PNG slices) …"),
     "digits": ("File (npz, IDX) …", "Folder (of IDX files) …"),
+    "package": ("Package (zip file) …", "Run folder …"),
 }
 
 
@@ -136,7 +137,7 @@ class PathField(QWidget):
     ----------
     kind : str
         Under which name paths are remembered.
-    browse : {"volume", "digits", "folder"}
+    browse : {"volume", "digits", "package", "folder"}
         What the button offers: a file or a folder, or folders only.
 
     Attributes
@@ -150,7 +151,9 @@ class PathField(QWidget):
     changed = Signal(str)
     chosen = Signal(str)
 
-    def __init__(self, kind: str, browse: Literal["volume", "digits", "folder"], hint: str) -> None:
+    def __init__(
+        self, kind: str, browse: Literal["volume", "digits", "package", "folder"], hint: str
+    ) -> None:
         super().__init__()
         self.kind = kind
         self.box = RecentBox()

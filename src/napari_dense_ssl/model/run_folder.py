@@ -27,6 +27,9 @@ FORMAT = 1
 
 SETTINGS, RUN, EVENTS, CHECKPOINTS = "settings.yaml", "run.json", "events.jsonl", "checkpoints"
 
+IMPORTED = "imported"
+"""Key of ``run.json`` that says where a run was taken in from; no other run has it."""
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -131,6 +134,12 @@ class RunFolder:
             return VoxelSize(*(float(edge) for edge in self.facts["volume"]["voxel_size"]))
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"{self.path / RUN} lacks the voxel size; train again.") from error
+
+    @property
+    def voxel_size_known(self) -> bool:
+        """Whether the training volume had a voxel size; runs of before this was recorded say 1 nm else."""
+        told = self.facts.get("volume", {}).get("voxel_size_known")
+        return bool(told) if told is not None else self.voxel_size != (1.0, 1.0, 1.0)
 
     @property
     def classes(self) -> int:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dense_ssl.core.errors import OutputError
+from napari_dense_ssl.core.errors import OutputError, VolumeError
 from napari_dense_ssl.core.events import Event, Finished, Noted, Preview, Saved, Started
 from napari_dense_ssl.core.geometry import Box, Grid
 from napari_dense_ssl.model.run_folder import RunFolder
@@ -26,6 +26,8 @@ from napari_dense_ssl.predict.progress import Progress
 from napari_dense_ssl.predict.settings import PredictSettings
 from napari_dense_ssl.predict.writing import Block, Writer, beats_while
 from napari_dense_ssl.volume import Intensity, Output, Volume, create_output, open_output
+
+_Result = TypeVar("_Result")
 
 _BLOCK = 1024
 """Edge of what is computed between two entries of the manifest, px; whole chunks."""
@@ -123,7 +125,18 @@ def predict(
     with cluster(workers, scheduler) as client:
         yield Noted(f"The workers can be watched at {client.dashboard_link}")
         work = work_of(volume, predictor, output.path, what, intensity, workers)
-        yield from gather(plan, hand_out(client, work, plan.rest))
+        yield from gather(plan, _explained(hand_out(client, work, plan.rest), output))
+
+
+def _explained(results: Iterable[_Result], output: Output) -> Generator[_Result]:
+    """Pass results on; where the volume cannot be read on, say that what is finished can be gone on with."""
+    try:
+        yield from results
+    except VolumeError as error:
+        raise VolumeError(
+            f"{error} What is finished is kept in {output.path}: when the volume is there again, go on with "
+            "--resume."
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -199,7 +212,7 @@ def write_blocks(
     with closing(predictor.parts(volume, rest.values(), what, intensity)) as parts, closing(writer):
         keys = iter(rest)
         block: Block | None = None
-        for part in parts:
+        for part in _explained(parts, output):
             if not isinstance(part, PlanePart):
                 yield part
                 continue

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-_CLIP = 6.0
+CLIP = 6.0
+"""Normalised grey values are cut off here, in standard deviations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Intensity:
         values -= self.mean
         values /= self.std if self.std > 0 and not self.constant else 1.0
         bad = ~np.isfinite(values)
-        np.clip(values, -_CLIP, _CLIP, out=values)
+        np.clip(values, -CLIP, CLIP, out=values)
         values[bad] = 0.0
         return values.astype(np.float32, copy=False)
 

@@ -9,7 +9,7 @@ import mrcfile.utils
 import numpy as np
 
 from napari_dense_ssl.core.errors import VolumeError
-from napari_dense_ssl.volume.pixels import ArrayPixels
+from napari_dense_ssl.volume.pixels import FilePixels
 from napari_dense_ssl.volume.reader import Found, Level
 from napari_dense_ssl.volume.warn import quiet
 
@@ -30,7 +30,7 @@ class MrcReader:
         return ()
 
     def open(self, path: Path, dataset: str | None) -> Found:
-        """Read the header and map the rest."""
+        """Read the header."""
         try:
             # Old and IMOD headers break the letter of MRC2014: permissive reads them and warns.
             with (
@@ -60,5 +60,5 @@ class MrcReader:
             scale = {}
         origin = {a: float(header.origin[a]) * _ANGSTROM for a in "zyx"} if scale else {}
         axes = {2: "yx", 3: "zyx", 4: "?zyx"}[len(shape)]
-        mapped = np.memmap(path, dtype, "r", offset, shape)
-        return Found("MRC", axes, (Level(ArrayPixels(mapped), scale),), bool(scale), origin)
+        pixels = FilePixels(path, np.dtype(dtype), offset, tuple(shape))
+        return Found("MRC", axes, (Level(pixels, scale),), bool(scale), origin)

@@ -7,11 +7,17 @@ thread, and turns what a library may raise on a damaged file into a :class:`Volu
 
 from __future__ import annotations
 
+import os
+import threading
+import weakref
 import zlib
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import zarr
+from zarr.storage import LocalStore
 
 from napari_dense_ssl.core.errors import VolumeError
 
@@ -42,7 +48,10 @@ class Pixels(Protocol):
 
 
 class ArrayPixels:
-    """Pixels of something that is sliced like an array: Zarr, HDF5 dataset, memory map, numpy.
+    """Pixels of something that is sliced like an array: Zarr, HDF5 dataset, numpy.
+
+    Zarr takes a chunk that is not there for one that was never written, and gives zeros. So that a store that
+    goes away is not taken for an empty one, an array's metadata must still be there after each reading.
 
     Parameters
     ----------
@@ -65,11 +74,107 @@ class ArrayPixels:
         self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
         self.dtype: np.dtype[Any] = np.dtype(array.dtype)
         self.chunks: tuple[int, ...] = tuple(int(n) for n in chunks) if chunks else plane_chunks(self.shape)
+        self._mark = _metadata_of(array)
 
     def read(self, index: Index) -> np.ndarray[Any, Any]:
-        """Return the values in a box: one slice with step 1 for each axis."""
+        """Return the values in a box: one slice with step 1 for each axis.
+
+        Raises
+        ------
+        FileNotFoundError
+            If it is an array of a Zarr folder that has gone.
+        """
         with self._lock:
-            return np.asarray(self._array[index])
+            values = np.asarray(self._array[index])
+        if self._mark is not None and not self._mark.is_file():
+            raise FileNotFoundError(f"{self._mark} has gone")
+        return values
+
+
+class FilePixels:
+    """Pixels that lie in a file as they are, without compression.
+
+    Read, not mapped into memory: a file that is cut short, or goes away on a server, while it is mapped
+    ends the whole process (SIGBUS), napari too.
+
+    Parameters
+    ----------
+    path : Path
+        Kept open until the last of these pixels is dropped.
+    dtype : dtype
+        With the file's byte order.
+    offset : int
+        Where the first value begins, bytes.
+    shape : tuple of int
+        Lengths of the axes, at least two.
+    """
+
+    def __init__(self, path: Path, dtype: np.dtype[Any], offset: int, shape: tuple[int, ...]) -> None:
+        self._file = path.open("rb", buffering=0)
+        weakref.finalize(self, self._file.close)
+        self._lock = threading.Lock()
+        self._offset = int(offset)
+        self.shape: tuple[int, ...] = tuple(int(n) for n in shape)
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self.chunks: tuple[int, ...] = plane_chunks(self.shape)
+
+    def read(self, index: Index) -> np.ndarray[Any, Any]:
+        """Return the values in a box: one slice with step 1 for each axis.
+
+        Raises
+        ------
+        EOFError
+            If the file ends before them.
+        """
+        *lead, y, x = index
+        counts = [s.stop - s.start for s in lead]
+        rows, wanted = y.stop - y.start, x.stop - x.start
+        out = np.empty([*counts, rows, wanted], self.dtype)
+        width, size = self.shape[-1], self.dtype.itemsize
+        narrow = (width - wanted) * size > _SPARED_BYTES
+        for position in np.ndindex(*counts):
+            plane = 0
+            for p, s, n in zip(position, lead, self.shape, strict=False):
+                plane = plane * n + p + s.start
+            first = (plane * self.shape[-2] + y.start) * width
+            if narrow:
+                into = out[position].view(np.uint8).reshape(-1).data
+                for row in range(rows):
+                    begin = row * wanted * size
+                    self._fill(into[begin : begin + wanted * size], first + row * width + x.start)
+            else:
+                band = np.empty((rows, width), self.dtype)
+                self._fill(band.view(np.uint8).reshape(-1).data, first)
+                out[position] = band[:, x]
+        return out
+
+    def _fill(self, into: memoryview, first: int) -> None:
+        """Fill bytes with the values from the one of that number on."""
+        place = self._offset + first * self.dtype.itemsize
+        while into:
+            read = self._read_at(place, into)
+            if not read:
+                raise EOFError(f"{self._file.name} ends before them")
+            into, place = into[read:], place + read
+
+    def _read_at(self, place: int, into: memoryview) -> int:
+        if hasattr(os, "preadv"):  # several threads at once
+            return os.preadv(self._file.fileno(), [into], place)
+        with self._lock:
+            self._file.seek(place)
+            return int(self._file.readinto(into) or 0)
+
+
+_SPARED_BYTES = 1 << 14
+"""Rows are read one by one where that spares so much of each: what a call of its own costs."""
+
+
+def _metadata_of(array: Any) -> Path | None:
+    """Return the file that describes an array of a Zarr folder; None of anything else."""
+    if not isinstance(array, zarr.Array) or not isinstance(array.store, LocalStore):
+        return None
+    name = "zarr.json" if array.metadata.zarr_format == 3 else ".zarray"
+    return Path(array.store.root) / array.path / name
 
 
 class PlanarPixels:

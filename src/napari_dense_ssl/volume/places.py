@@ -52,15 +52,7 @@ def claim(path: Path, source: str | None, *, overwrite: bool, ours: bool) -> Non
         If the path is the input, in the input or around it, or exists and may not be removed, or its place
         cannot be written to.
     """
-    if source is not None and not source.startswith(SAMPLE_PREFIX):
-        target, origin = path.resolve(), Path(source).expanduser().resolve()
-        if origin.exists() and (target == origin or origin in target.parents):
-            where = "is the input itself" if target == origin else f"lies inside the input {origin}"
-            raise OutputError(f"The output {path} {where}; choose another path for the output.")
-        if origin.exists() and target in origin.parents and path.exists():
-            raise OutputError(
-                f"The output {path} holds the input {origin}; choose another path for the output."
-            )
+    keep_apart(path, source)
     if path.exists() or path.is_symlink():
         if not overwrite:
             raise OutputError(
@@ -75,6 +67,31 @@ def claim(path: Path, source: str | None, *, overwrite: bool, ours: bool) -> Non
             shutil.rmtree(path)
     with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def keep_apart(path: Path, source: str | None) -> None:
+    """Refuse an output that would change the input.
+
+    Parameters
+    ----------
+    path : Path
+        Where the output is to lie.
+    source : str or None
+        What it is computed from.
+
+    Raises
+    ------
+    OutputError
+        If the path is the input, in the input or around it.
+    """
+    if source is None or source.startswith(SAMPLE_PREFIX):
+        return
+    target, origin = path.resolve(), Path(source).expanduser().resolve()
+    if origin.exists() and (target == origin or origin in target.parents):
+        where = "is the input itself" if target == origin else f"lies inside the input {origin}"
+        raise OutputError(f"The output {path} {where}; choose another path for the output.")
+    if origin.exists() and target in origin.parents and path.exists():
+        raise OutputError(f"The output {path} holds the input {origin}; choose another path for the output.")
 
 
 def _explained(path: Path, error: OSError) -> OutputError:

@@ -16,7 +16,7 @@ import tifffile
 import zarr
 
 from napari_dense_ssl.core.errors import VolumeError
-from napari_dense_ssl.volume.pixels import ArrayPixels, Index, Pixels, first_line
+from napari_dense_ssl.volume.pixels import ArrayPixels, FilePixels, Index, Pixels, first_line
 from napari_dense_ssl.volume.reader import Found, Level
 from napari_dense_ssl.volume.units import nanometres
 
@@ -127,13 +127,11 @@ class _StorePixels(ArrayPixels):
 
 
 def _pixels(handle: _Handle, series: tifffile.TiffPageSeries, path: Path) -> Pixels:
-    """Choose the way that reads least: a memory map, tiles, or whole pages."""
+    """Choose the way that reads least: the file's bytes, tiles, or whole pages."""
     contiguous = series.dataoffset
     if contiguous is not None and not series.keyframe.is_tiled and series.keyframe.fillorder == 1:
-        mapped = np.memmap(
-            path, series.dtype.newbyteorder(handle.tiff.byteorder), "r", contiguous, series.shape
-        )
-        return ArrayPixels(mapped)
+        dtype = np.dtype(series.dtype).newbyteorder(handle.tiff.byteorder)
+        return FilePixels(path, dtype, contiguous, tuple(series.shape))
     if series.keyframe.is_tiled:
         return _StorePixels(handle, series)
     return _PagePixels(handle, series)
