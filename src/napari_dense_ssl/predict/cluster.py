@@ -13,9 +13,10 @@ import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +31,6 @@ from napari_dense_ssl.predict.predictor import Predictor
 from napari_dense_ssl.predict.settings import PredictSettings
 from napari_dense_ssl.predict.writing import Block, Writer
 from napari_dense_ssl.volume import Intensity, Volume, open_output, open_volume
-
-if TYPE_CHECKING:
-    from distributed import Client, Future
 
 _BATCH = 4  # blocks: the next is read while one is computed
 _AHEAD = 2  # batches for each worker beside the one that it computes
@@ -91,8 +89,19 @@ class Done:
     where: str = field(default="", compare=False)
 
 
+def _distributed() -> Any:
+    """Import dask.distributed, which has no types, or say how to get it."""
+    try:
+        return import_module("distributed")
+    except ImportError as error:
+        raise SettingsError(
+            "Several workers need dask.distributed, which is not installed: "
+            "pip install 'napari-dense-ssl[distributed]'."
+        ) from error
+
+
 @contextmanager
-def cluster(workers: int | None, scheduler: str | None) -> Iterator[Client]:
+def cluster(workers: int | None, scheduler: str | None) -> Iterator[Any]:
     """Start workers on this machine, or reach those of a scheduler.
 
     Parameters
@@ -111,17 +120,12 @@ def cluster(workers: int | None, scheduler: str | None) -> Iterator[Client]:
         raise SettingsError("Give either --workers, to start processes here, or --scheduler, not both.")
     if workers is not None and workers < 1:
         raise SettingsError(f"{workers} workers cannot compute; expected 1 or more.")
-    try:
-        from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise SettingsError(
-            "Several workers need dask.distributed, which is not installed: "
-            "pip install 'napari-dense-ssl[distributed]'."
-        ) from error
+    distributed = _distributed()
     if scheduler is not None:
         file = Path(scheduler)
         try:
-            client = Client(scheduler_file=str(file)) if file.is_file() else Client(scheduler, timeout="10s")
+            found = {"scheduler_file": str(file)} if file.is_file() else {"address": scheduler}
+            client = distributed.Client(timeout="10s", **found)
         except (OSError, ValueError, TimeoutError) as error:
             raise SettingsError(
                 f"No scheduler answers at {scheduler} ({error}); check the address (tcp://host:8786, or a "
@@ -130,10 +134,10 @@ def cluster(workers: int | None, scheduler: str | None) -> Iterator[Client]:
         with closing(client):
             yield client
         return
-    local = LocalCluster(
+    local = distributed.LocalCluster(
         n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
     )
-    with closing(local), closing(Client(local)) as client:
+    with closing(local), closing(distributed.Client(local)) as client:
         yield client
 
 
@@ -175,7 +179,7 @@ def work_of(
     )
 
 
-def hand_out(client: Client, work: Work, rest: Mapping[str, Box]) -> Generator[Event | Done]:
+def hand_out(client: Any, work: Work, rest: Mapping[str, Box]) -> Generator[Event | Done]:
     """Have blocks computed and written; yield what is done as it comes.
 
     Parameters
@@ -199,10 +203,9 @@ def hand_out(client: Client, work: Work, rest: Mapping[str, Box]) -> Generator[E
     DenseSSLError
         What a worker could not do.
     """
-    from distributed import wait
-
+    wait = _distributed().wait
     blocks = iter(rest.items())
-    flying: dict[Future, tuple[tuple[str, Box], ...]] = {}
+    flying: dict[Any, tuple[tuple[str, Box], ...]] = {}
     again: list[tuple[tuple[str, Box], ...]] = []
     alone = 0.0
     try:
@@ -327,9 +330,8 @@ def _open(work: Work) -> _Bench:
 def _use_own_device(work: Work) -> None:
     """One worker a GPU, and its share of the cores."""
     import torch
-    from distributed import get_worker
 
-    worker = get_worker()
+    worker = _distributed().get_worker()
     use_threads(work.threads or worker.state.nthreads)
     if work.device == "cuda" and torch.cuda.device_count() > 1:
         name = str(worker.name)
