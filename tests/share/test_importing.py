@@ -293,6 +293,11 @@ RECORDS: dict[str, tuple[str, Callable[[str], str], str]] = {
     "other network": ("settings.yaml", edited("features: 8", "features: 12"), "does not fit"),
     "no settings": ("settings.yaml", lambda text: "classes: 5\n", "none of this program"),
     "code in YAML": ("settings.yaml", lambda text: "!!python/object/apply:os.system ['true']\n", "damaged"),
+    "aliases": (
+        "settings.yaml",
+        edited("depths:\n  - 1\n  - 1\n", "depths: &a [1, 1]\n  bomb: [*a, *a]\n"),
+        "repeats parts of itself",
+    ),
     "class names": ("classes.json", lambda text: "{", "classes.json cannot be read"),
 }
 

@@ -27,7 +27,7 @@ from napari_dense_ssl.share.package import (
     TEST_OUTPUT,
 )
 
-_MOST_TEXT = 1 << 24
+_MOST_TEXT, _MOST_YAML = 1 << 24, 1 << 20  # bytes
 _STEP = re.compile(r"step-\d{1,12}")
 _PREVIEW = re.compile(r"previews/[A-Za-z0-9_-]+\.png")
 
@@ -93,11 +93,26 @@ def contents_of(archive: Archive) -> Contents:
 
 
 def _modest(archive: Archive, contents: Contents) -> Contents:
-    """Refuse tables that are larger than any: they are read whole."""
+    """Refuse tables that are larger than any, and YAML that says one thing many times over."""
     for name in contents.files:
-        if PurePosixPath(name).suffix in (".json", ".yaml"):
-            _check_text(archive, name)
+        match PurePosixPath(name).suffix:
+            case ".json":
+                _check_text(archive, name)
+            case ".yaml":
+                _check_aliases(archive, name)
     return contents
+
+
+def _check_aliases(archive: Archive, name: str) -> None:
+    """Refuse aliases, which no table of ours has: ten lines of them can stand for more than any memory."""
+    try:
+        aliased = any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(read_text(archive, name)))
+    except yaml.YAMLError as error:
+        raise _unreadable(archive, name, error) from error
+    if aliased:
+        raise RunError(
+            f"{archive.path} is refused: {name} repeats parts of itself, which no table of ours does."
+        )
 
 
 def _run_folder(archive: Archive, at: str) -> Contents:
@@ -215,9 +230,7 @@ def _table(archive: Archive, name: str) -> dict[str, Any]:
     try:
         table = yaml.safe_load(read_text(archive, name))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise RunError(
-            f"{archive.path} is damaged: {name} cannot be read ({str(error).splitlines()[0]}); copy it again."
-        ) from error
+        raise _unreadable(archive, name, error) from error
     if not isinstance(table, dict):
         raise RunError(f"{archive.path} is damaged: {name} holds no table; copy it again.")
     return table
@@ -230,8 +243,13 @@ def read_text(archive: Archive, name: str) -> str:
         return file.read(_MOST_TEXT).decode(errors="replace")
 
 
+def _unreadable(archive: Archive, name: str, error: Exception) -> RunError:
+    why = str(error).splitlines()[0]
+    return RunError(f"{archive.path} is damaged: {name} cannot be read ({why}); copy it again.")
+
+
 def _check_text(archive: Archive, name: str) -> None:
-    if archive.sizes[name] > _MOST_TEXT:
+    if archive.sizes[name] > (_MOST_YAML if name.endswith(".yaml") else _MOST_TEXT):
         raise RunError(
             f"{archive.path} is refused: {name} has {archive.sizes[name]} bytes, which no such text has."
         )
