@@ -58,7 +58,7 @@ def test_names_and_colours_as_others_read_them(tmp_path: Path, version: str) -> 
     assert list(group["labels/classes"].members()), "no warning of an unknown file either"
     data, keywords, kind = list(napari_get_reader(str(path))(str(path)))[1]
     assert kind == "labels"
-    layer = Labels(data, **keywords)
+    layer = Labels(data, **(keywords | {"visible": True}))
     np.testing.assert_array_equal(np.asarray(layer.data[0]), CLASSES)
     np.testing.assert_allclose(layer.colormap.map(np.array([2, 3])), [[1, 0, 0, 1]] * 2)
     assert "name: membrane" in layer.get_status((0, 0, 5 * 360), world=True)["value"]
