@@ -89,12 +89,22 @@ def centre_distances(centres: NDArray[Any], spread: NDArray[Any] | None = None) 
     return np.asarray(squareform(pdist(values)), np.float64)
 
 
-def angle_distances(weights: NDArray[Any]) -> NDArray[np.float64]:
-    """Return 1 - cosine of the directions (K, D) in which classes lie from the mean of all."""
-    values = np.asarray(weights, float)
-    return np.asarray(
-        squareform(np.nan_to_num(pdist(values - values.mean(0), "cosine"), nan=1.0)), np.float64
-    )
+def angle_distances(centres: NDArray[Any], spread: NDArray[Any] | None = None) -> NDArray[np.float64]:
+    """Return how far apart the directions are in which classes lie from the mean of all.
+
+    The distance of points on the unit sphere: 0 for the same direction, 2 for opposite ones.
+
+    Parameters
+    ----------
+    centres, spread
+        See :func:`centre_distances`.
+    """
+    values = np.asarray(centres, float)
+    if spread is not None:
+        values = values / np.maximum(spread, 1e-9)
+    values = values - values.mean(axis=0)
+    values = values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-9)
+    return np.asarray(squareform(pdist(values)), np.float64)
 
 
 def tree_of(

@@ -63,8 +63,8 @@ class GroupsField(QWidget):
             widget.setToolTip(_TIP)
         self.find_button = QPushButton("Find groups")
         self.find_button.setToolTip(
-            "Order the classes by how often they are taken for each other when the image is turned, flipped "
-            "and moved; then the slider groups them. Takes some seconds, once for a run"
+            "Order the classes by how alike the run takes them to be, in some squares of the volume; "
+            "then the slider groups them. Takes some seconds, once for a run"
         )
         self.merge_button = QPushButton("Merge")
         self.merge_button.setToolTip("Make one group of the chosen ones")

@@ -71,7 +71,7 @@ class ClassNaming(QObject):
         def happened(event: Event) -> None:
             match event:
                 case Started():
-                    dock.status.setText("Looking which classes are taken for each other.")
+                    dock.status.setText("Looking which classes are alike.")
                 case Step():
                     dock.progress.advance(event)
                 case Noted(message=message):

@@ -9,17 +9,17 @@ from typing import Literal, get_args
 from napari_dense_ssl.core.class_tree import ClassTree
 from napari_dense_ssl.core.errors import SettingsError
 from napari_dense_ssl.core.events import Event, Finished, Noted, Started
-from napari_dense_ssl.evaluate.class_tree import centre_distances, confusion_distances, tree_of
+from napari_dense_ssl.evaluate.class_tree import angle_distances, profile_distances, tree_of
 from napari_dense_ssl.model.run_folder import RunFolder
 from napari_dense_ssl.predict.class_meetings import meetings, sampled_boxes
 from napari_dense_ssl.predict.predictor import Predictor
 from napari_dense_ssl.predict.progress import Progress
 from napari_dense_ssl.volume import Volume
 
-Way = Literal["confusion", "centres"]
+Way = Literal["centres", "confusion"]
 
 WAYS: tuple[Way, ...] = get_args(Way)
-"""By confusion under the error map's transforms, or by the distances of the classes' mean embeddings."""
+"""By the directions of the classes' mean embeddings, or by confusion under the error map's transforms."""
 
 SQUARES = 12
 """How many squares of 256 px are looked at."""
@@ -29,7 +29,7 @@ def grow_tree(
     volume: Volume,
     run: RunFolder | Predictor | os.PathLike[str] | str,
     *,
-    way: Way = "confusion",
+    way: Way = "centres",
     squares: int = SQUARES,
     seed: int = 0,
     device: str = "auto",
@@ -42,10 +42,12 @@ def grow_tree(
     volume : Volume
     run : RunFolder, Predictor or path
         What was trained. A predictor brings its own device and views.
-    way : {"confusion", "centres"}
-        ``confusion``: how often a pixel is class i in the image as it is and class j in the image turned,
-        flipped or moved (:func:`~napari_dense_ssl.evaluate.class_tree.confusion_distances`). ``centres``: how
-        far apart the mean embeddings of the classes are, in units of the spread within classes.
+    way : {"centres", "confusion"}
+        ``centres``: the mean embeddings of the classes, in units of the spread within classes, their
+        directions from the mean of all, joined by Ward's method (1963). ``confusion``: what a pixel of each
+        class is taken for when the image is turned, flipped or moved
+        (:func:`~napari_dense_ssl.evaluate.class_tree.profile_distances`), joined by the farthest pair; takes
+        ten times as long and is no better (docs/classes.md).
     squares : int
         How many squares of 256 px are looked at.
     seed : int
@@ -94,8 +96,10 @@ def grow_tree(
         yield beat
         yield progress.step(sum(box.size for box in boxes) // total)
     used = found.pixels > 0
-    distances = confusion_distances(found.counts) if transforms else centre_distances(*found.centres())
-    tree = tree_of(distances, used, joining="average", way=way)
+    if transforms:
+        tree = tree_of(profile_distances(found.counts), used, joining="complete", way=way)
+    else:
+        tree = tree_of(angle_distances(*found.centres()), used, joining="ward", way=way)
     if not used.all():
         yield Noted(
             f"{int((~used).sum())} classes did not occur; each was joined to the class nearest to it."
