@@ -6,9 +6,9 @@
 VOLUME is one of the volumes of ``benchmarks/volumes.py``. For each way of measuring how far classes are from
 each other, and each way of joining them, the classes are cut into fewer and fewer groups, named on the fit
 slices and scored on the score slices: mi_frac and mIoU by majority, and their means over the cuts. Nothing of
-the truth enters a tree. The
-last rows are what trees of random distances reach, and a greedy tree that loses least of what the classes say of
-the truth on the fit slices: a bound, which nobody without the truth can have.
+the truth enters a tree.
+The last rows are what trees of random distances reach, and a greedy tree that loses least of what the classes
+say of the truth on the fit slices: a bound, which nobody without the truth can have.
 
 Distances:
 

@@ -132,10 +132,14 @@ def test_only_what_looks_different_is_drawn_again(table):
 
 def test_columns_have_room_for_what_they_may_hold(table):
     metrics, header = table.view.fontMetrics(), table.view.horizontalHeader()
+    narrow = header.sectionSize(NAME)
+    table.set_figures(ClassFigures.of(CLASSES, ERROR_MAP, np.full(CLASSES.shape, -123456.0)), whole=False)
     for column, widest in ((SHARE, "100.0 %"), (GREY, "-1.23e+05"), (ERROR, "0.123")):
         assert header.sectionSize(column) >= metrics.horizontalAdvance(widest) + 8
         assert header.sectionSize(column) >= header.sectionSizeHint(column)
-    assert header.sectionSize(NAME) >= 80, "the rest is the name's"
+    assert narrow > header.sectionSize(NAME) >= 80, "the rest is the name's"
+    table.set_figures(ClassFigures.of(CLASSES), whole=False)
+    assert table.view.isColumnHidden(ERROR), "where no error is known"
 
 
 def test_another_run_has_its_own_look(table):
@@ -229,7 +233,7 @@ def test_merging_splitting_naming(qtbot, table, field):
     qtbot.keyClick(editor, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: cells(table, NAME) == ["dark things (2)", "2"])
     tip = table.sorted.index(0, NAME).data(Qt.ItemDataRole.ToolTipRole)
-    assert tip == "Classes 0, 11; their labels in the layer are one more"
+    assert tip == "dark things: classes 0, 11; their labels in the layer are one more"
 
     table.select([12])
     press(qtbot, field.split_button)

@@ -21,7 +21,7 @@ from napari_dense_ssl.cli.arguments import (
 )
 from napari_dense_ssl.cli.progress import follow
 from napari_dense_ssl.core.errors import SettingsError
-from napari_dense_ssl.core.events import Event
+from napari_dense_ssl.core.events import Beat, Event, Finished
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -89,5 +89,17 @@ def tree_command(
 
 
 def keeping(job: Generator[Event, None, ClassTree], found: list[ClassTree]) -> Generator[Event]:
-    """Pass events on, and keep the tree."""
-    found.append((yield from job))
+    """Pass events on, and keep the tree, before whoever follows them leaves at the last one."""
+    last: Event = Beat()
+    try:
+        while True:
+            event = next(job)
+            if isinstance(event, Finished):
+                last = event
+            else:
+                yield event
+    except StopIteration as end:
+        found.append(end.value)
+    finally:
+        job.close()
+    yield last

@@ -9,11 +9,11 @@ from typing import Any
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import (
     QHBoxLayout,
+    QLabel,
     QMenu,
     QPushButton,
     QSlider,
     QSpinBox,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -41,7 +41,7 @@ class GroupsField(QWidget):
     ----------
     wanted : Signal()
         The tree is asked for.
-    find_button, merge_button, split_button, undo_button, redo_button, names_button : QAbstractButton
+    find_button, merge_button, split_button, undo_button, redo_button, more_button : QAbstractButton
     """
 
     wanted = Signal()
@@ -68,25 +68,18 @@ class GroupsField(QWidget):
         )
         self.merge_button = QPushButton("Merge")
         self.merge_button.setToolTip("Make one group of the chosen ones")
-        self.split_button = QToolButton()
-        self.split_button.setText("Split")
+        self.split_button = QPushButton("Split")
         self.split_button.setToolTip(
-            "Split the chosen groups in two, where the tree joins them last; or, by the arrow, into single "
+            "Split the chosen groups in two, where the tree joins them last; without a tree, into single "
             "classes"
         )
-        self.split_button.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
-        menu = QMenu(self.split_button)
-        self.singly = menu.addAction("Into single classes", lambda: self.split(singly=True))
-        self.split_button.setMenu(menu)
         self.undo_button, self.redo_button = QPushButton("Undo"), QPushButton("Redo")
         self.undo_button.setToolTip("Take back the last change of groups, names or colours")
         self.redo_button.setToolTip("Take the last undo back")
-        self.names_button = QToolButton()
-        self.names_button.setText("Names")
-        self.names_button.setToolTip("Save or load names and groups, colour, table of figures")
-        self.names_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.names_menu = QMenu(self.names_button)
-        self.names_button.setMenu(self.names_menu)
+        self.more_button = QPushButton("More")
+        self.more_button.setToolTip("Save or load names and groups, colours, the table as a file")
+        self.menu = QMenu(self.more_button)
+        self.more_button.setMenu(self.menu)
         self.sentence = paragraph()
         self._arrange()
         self.slider.sliderPressed.connect(self._pressed)
@@ -104,15 +97,15 @@ class GroupsField(QWidget):
     def _arrange(self) -> None:
         top, bottom = QHBoxLayout(), QHBoxLayout()
         for row, widgets in (
-            (top, (self.slider, self.number, self.find_button)),
+            (top, (QLabel("Groups"), self.slider, self.number, self.find_button)),
             (
                 bottom,
-                (self.merge_button, self.split_button, self.undo_button, self.redo_button, self.names_button),
+                (self.merge_button, self.split_button, self.undo_button, self.redo_button, self.more_button),
             ),
         ):
             row.setSpacing(4)
             for widget in widgets:
-                row.addWidget(widget, 1 if widget is not self.number else 0)
+                row.addWidget(widget, 0 if isinstance(widget, QLabel | QSpinBox) else 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -120,9 +113,9 @@ class GroupsField(QWidget):
         layout.addWidget(self.sentence)
         layout.addLayout(bottom)
 
-    def add_names_action(self, text: str, act: Callable[[], Any]) -> Any:
-        """Add an entry to the menu of names."""
-        return self.names_menu.addAction(text, act)
+    def add_action(self, text: str, act: Callable[[], Any]) -> Any:
+        """Add an entry to the menu of what is done less often."""
+        return self.menu.addAction(text, act)
 
     def use(self, model: ClassModel) -> None:
         """Act on the classes of another run."""

@@ -247,7 +247,7 @@ class ClassModel(QObject):
         return table
 
     def colormap(self) -> DirectLabelColormap:
-        """Return the colours of a Labels layer."""
+        """Return the colours of a Labels layer: of the labels that there are, since napari checks each."""
         colours: dict[int | None, Any] = {None: np.zeros(4)}
-        colours |= dict(enumerate(self.table()))
+        colours |= dict(enumerate(self.table()[: self.book.classes + 1]))
         return DirectLabelColormap(color_dict=colours)

@@ -37,14 +37,17 @@ class ClassNaming(QObject):
         super().__init__(dock)
         self.dock, self._keeper = dock, keeper
         dock.groups.wanted.connect(self.find)
-        add = dock.groups.add_names_action
+        add = dock.groups.add_action
+        self.singly_action = add("Split into single classes", lambda: dock.groups.split(singly=True))
+        self.colour_action = add("Colour of the chosen …", self.colour)
+        dock.groups.menu.addSeparator()
         self.save_action = add("Save names …", self.save)
         self.load_action = add("Load names …", self.load)
         self.table_action = add("Table as CSV …", self.table)
-        self.colour_action = add("Colour of the chosen …", self.colour)
+        dock.groups.menu.addSeparator()
         self.anew_action = add("Find groups anew", self.find)
         self.reset_action = add("Forget names and groups", self.reset)
-        dock.groups.names_menu.aboutToShow.connect(self._offer)
+        dock.groups.menu.aboutToShow.connect(self._offer)
 
     @property
     def model(self) -> ClassModel:
@@ -52,6 +55,7 @@ class ClassNaming(QObject):
         return self.dock.look.model
 
     def _offer(self) -> None:
+        self.singly_action.setEnabled(self.dock.groups.split_button.isEnabled())
         self.colour_action.setEnabled(bool(self.dock.table.selection()))
         self.table_action.setEnabled(bool(self.dock.table.rows.labels))
         self.anew_action.setEnabled(self.dock.groups.can_find)

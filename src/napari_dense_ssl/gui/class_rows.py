@@ -89,6 +89,10 @@ class ClassRows(QAbstractTableModel):
             for i in self.labels
         ]
 
+    def word(self, row: int) -> str:
+        """Return what a row's mean grey value is shown as."""
+        return _text(GREY, self._grey[self.labels[row]])
+
     def _look_changed(self) -> None:
         if self.labels:
             self.dataChanged.emit(self.index(0, NAME), self.index(len(self.labels) - 1, COLOUR))
@@ -169,9 +173,9 @@ class ClassRows(QAbstractTableModel):
     def _members(self, label: int) -> str:
         members = self.model.members(label)
         if len(members) == 1:
-            return f"Class {label - 1}, label {label} in the layer"
+            return f"{self.model.name(label)}: class {label - 1}, label {label} in the layer"
         numbers = ", ".join(str(member - 1) for member in members)
-        return f"Classes {numbers}; their labels in the layer are one more"
+        return f"{self.model.name(label)}: classes {numbers}; their labels in the layer are one more"
 
 
 def _text(column: int, value: float) -> str:

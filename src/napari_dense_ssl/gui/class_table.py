@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 from qtpy.QtCore import (
     QEvent,
     QItemSelection,
@@ -34,9 +35,9 @@ from napari_dense_ssl.gui.class_rows import COLOUR, ERROR, GREY, NAME, SHARE, SO
 from napari_dense_ssl.predict.class_figures import ClassFigures
 
 _SWATCH_COLUMN = 26  # px
-_WIDEST = {SHARE: "100.0 %", GREY: "-1.23e+05", ERROR: "0.123"}
+_WIDEST = {SHARE: "100.0 %", GREY: "65535.0", ERROR: "0.123"}
 _CELL_MARGIN = 12  # px, left and right of a cell's text together
-_LEAST_WIDTH = 64  # px
+_LEAST_WIDTH = 48  # px
 
 
 class ClassTable(QWidget):
@@ -165,6 +166,12 @@ class ClassTable(QWidget):
     def set_figures(self, figures: ClassFigures, whole: bool) -> None:
         """Show figures; rows stay chosen."""
         self.rows.set_figures(figures, whole)
+        # Names need the room that numbers do not.
+        self.view.setColumnHidden(ERROR, not np.isfinite(figures.total_error()))
+        longest = max(map(self.rows.word, range(self.rows.rowCount())), key=len, default="")
+        room = self.view.fontMetrics().horizontalAdvance(longest) + _CELL_MARGIN
+        if room > self.view.horizontalHeader().sectionSize(GREY):
+            self.view.horizontalHeader().resizeSection(GREY, room)
 
     def _selected(self, *_: Any) -> None:
         self.model.choose(self.selection())

@@ -107,6 +107,6 @@ class ClassesForm(Dock):
         self.table = ClassTable(ClassModel())
         self.groups = GroupsField(self.table)
         self.table_line = paragraph()
-        rows.addRow("Groups", self.groups)
+        self.body.addWidget(self.groups)
         self.body.addWidget(self.table, 1)
         self.body.addWidget(self.table_line)

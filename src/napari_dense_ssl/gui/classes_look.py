@@ -222,10 +222,11 @@ class ClassesLook(QObject):
     def _recolour(self) -> None:
         for run, model in self.names.models.items():
             layers = [layer for layer in self.viewer.layers if is_result(layer, "classes", run)]
+            wanted = model.table()[: model.book.classes + 1]
             for layer in layers:
                 layer.metadata[KEY]["classes"] = model.saved
-                drawn = layer.colormap.map(np.arange(256, dtype=np.uint8))
-                if not np.allclose(drawn, model.table(), atol=1e-6):
+                drawn = layer.colormap.map(np.arange(len(wanted), dtype=np.uint8))
+                if not np.allclose(drawn, wanted, atol=1e-6):
                     layer.colormap = model.colormap()
 
     def _show_layers(self, *_: Any) -> None:
