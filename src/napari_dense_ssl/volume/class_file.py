@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,13 +16,13 @@ from napari_dense_ssl.core.class_tree import ClassTree
 from napari_dense_ssl.core.errors import ClassesError, OutputError
 from napari_dense_ssl.core.files import write_text_whole
 
-FORMAT = 1
+FORMAT: Final = 1
 """Version of the file; raised when older programs could not read it."""
 
 NAME = "classes.json"
 """What the file is called in a run folder, and beside a class map."""
 
-_KIND = "napari-dense-ssl classes"
+_KIND: Final = "napari-dense-ssl classes"
 _LARGEST = 1 << 24  # bytes; what is larger was never written by this program
 
 Class = Annotated[int, Field(ge=0, le=254)]

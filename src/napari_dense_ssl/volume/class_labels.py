@@ -98,7 +98,7 @@ def write_map_classes(
             ) from error
         if not os.access(place / dataset, os.W_OK):
             raise OutputError(f"You may not write to {place}; save the names to a file of your own.")
-        attributes = group.attrs.asdict()
+        attributes: dict[str, Any] = dict(group.attrs.asdict())
         ome = attributes.get("ome")
         made = label_metadata(saved.book)
         if isinstance(ome, Mapping):
@@ -168,8 +168,11 @@ def grouped_map(classes: Any, book: ClassBook) -> da.Array:
         When a part is computed that has labels beyond the book's classes.
     """
     array = classes.data if isinstance(classes, Volume) else classes
-    lazy = array if isinstance(array, da.Array) else da.from_array(array)
-    return da.map_blocks(_looked_up, lazy, lookup=book.lookup(), dtype=np.uint8, meta=np.empty(0, np.uint8))
+    lazy = array if isinstance(array, da.Array) else da.from_array(array)  # type: ignore[no-untyped-call]
+    grouped: da.Array = da.map_blocks(  # type: ignore[no-untyped-call]
+        _looked_up, lazy, lookup=book.lookup(), dtype=np.uint8, meta=np.empty(0, np.uint8)
+    )
+    return grouped
 
 
 def _looked_up(labels: np.ndarray[Any, Any], lookup: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

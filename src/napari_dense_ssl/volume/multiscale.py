@@ -175,7 +175,7 @@ class MultiscaleImage:
             source = Source(image=self._label_source) if self._label_source else None
             model = Label(version="0.5", source=source)
             # Names and colours that were given meanwhile stay.
-            before = self._group.attrs.asdict()
+            before: dict[str, Any] = dict(self._group.attrs.asdict())
             holder = before.get("ome", {}) if self._version == "0.5" else before
             kept = {**holder.get("image-label", {}), **self._label_metadata}
             label = {"image-label": kept | model.model_dump(by_alias=True, exclude_none=True)}
