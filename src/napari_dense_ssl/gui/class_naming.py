@@ -69,7 +69,8 @@ class ClassNaming(QObject):
         begun = dock.attempt("Finding groups", dock.chosen)
         if begun is None:
             return
-        source, run, model, found = begun.source, begun.run, self.model, []
+        source, run, model = begun.source, begun.run, self.model
+        found: list[ClassTree] = []
         keeper, device = self._keeper, dock.device.kind()
 
         def happened(event: Event) -> None:

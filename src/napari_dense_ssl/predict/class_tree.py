@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 from typing import Literal, get_args
 
 from napari_dense_ssl.core.class_tree import ClassTree
@@ -75,7 +76,7 @@ def grow_tree(
     """
     if way not in WAYS:
         raise SettingsError(f"There is no way {way!r} to order classes; choose of {', '.join(WAYS)}.")
-    predictor = run if isinstance(run, Predictor) else Predictor.open(run, device, precision)
+    predictor = run if isinstance(run, Predictor) else Predictor.open(_run(run), device, precision)
     transforms = way == "confusion"
     what = ("classes", "error") if transforms else ("classes",)
     boxes = sampled_boxes(volume, predictor.layout(what), squares, seed)
@@ -108,3 +109,7 @@ def grow_tree(
         None, {"classes": tree.classes, "occur": int(used.sum()), "seconds": round(progress.seconds, 3)}
     )
     return tree
+
+
+def _run(run: RunFolder | os.PathLike[str] | str) -> RunFolder | Path:
+    return run if isinstance(run, RunFolder) else Path(run)
