@@ -47,7 +47,7 @@ class GroupsField(QWidget):
     wanted = Signal()
 
     can_find = False
-    """Whether there is something to make a tree of, and nothing else is being done; see the dock."""
+    """Whether the tree may be asked for; see :meth:`set_can_find`."""
 
     def __init__(self, table: ClassTable) -> None:
         super().__init__()
@@ -126,6 +126,11 @@ class GroupsField(QWidget):
         for signal in (model.edited, model.regrouped):
             signal.connect(self.show_model)
         self.show_model()
+
+    def set_can_find(self, can: bool) -> None:
+        """Say whether there is something to make a tree of, and nothing else is being done."""
+        self.can_find = can
+        self.update_buttons()
 
     # -- what is done ----------------------------------------------------------------------------------
 

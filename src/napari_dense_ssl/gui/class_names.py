@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from qtpy.QtCore import QObject, QTimer
 from qtpy.QtWidgets import QFileDialog, QWidget
@@ -106,10 +105,12 @@ class ClassNames(QObject):
             A sentence for the user where names were taken over from the map, else empty.
         """
         model = self.model(run)
+        if saved is not None and saved.book.classes != model.book.classes:
+            return f"The names beside the map are of {saved.book.classes} classes, not of this run, and left alone."
         kept = self._maps.setdefault(run, [])
         if out not in kept:
             kept.append(out)
-        if saved is None or saved.book.classes != model.book.classes or saved.book == model.book:
+        if saved is None or saved.book == model.book:
             if saved is None and not (model.untouched and model.tree is None):
                 self._changed.add(run)
                 self._timer.start()
@@ -233,11 +234,3 @@ def _fingerprint(run: Path) -> str:
         return RunFolder.open(run).fingerprint()
     except (RunError, OSError):
         return ""
-
-
-def saved_with(layer: Any) -> SavedClasses | None:
-    """Return the names that a layer of classes carries in its metadata."""
-    from napari_dense_ssl.gui.layers import KEY
-
-    found = layer.metadata.get(KEY, {}).get("classes")
-    return found if isinstance(found, SavedClasses) else None

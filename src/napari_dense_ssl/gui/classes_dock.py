@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +97,7 @@ class ClassesDock(ClassesForm):
 
     def this_slice(self) -> None:
         """Compute the slice that the slider stands at."""
-        self._compute(partial(slice_box, self.viewer))
+        self._compute(lambda layer: slice_box(self.viewer, layer))
 
     def this_region(self) -> None:
         """Compute the chosen region into memory."""
@@ -106,7 +105,7 @@ class ClassesDock(ClassesForm):
 
     def this_view(self) -> None:
         """Compute what a view that cuts across the slices, or shows the volume, has of them."""
-        self._compute(partial(view_box, self.viewer))
+        self._compute(lambda layer: view_box(self.viewer, layer))
 
     # -- following -------------------------------------------------------------------------------------
 
@@ -359,8 +358,7 @@ class ClassesDock(ClassesForm):
         ready = self.layer.currentData() is not None and bool(self.run_field.path())
         for button in (self.slice_button, self.region_button, self.whole_button, self.view_button):
             button.setEnabled(ready and not self.busy)
-        self.groups.can_find = ready and not self.busy
-        self.groups.update_buttons()
+        self.groups.set_can_find(ready and not self.busy)
         self.follow.setEnabled(ready or self.follow.isChecked())
         stoppable = self.busy and self.job is not None and not self.job.stopping
         self.stop_button.setEnabled(bool(stoppable or (self.follow.isChecked() and not self.busy)))
