@@ -30,7 +30,7 @@ PLUGIN = "napari-dense-ssl"
 IMAGES = Path(__file__).parent / "images"
 THEMES = ("dark", "light")
 SIZES = ((1280, 800), (2560, 1440))
-SHOWN = frozenset({"volume-done", "train-done", "classes-done", "classes-error"})
+SHOWN = frozenset({"volume-done", "train-done", "classes-done", "classes-error", "classes-groups"})
 """What README and docs show, in the dark theme at 1280 × 800."""
 
 FRAMES, FRAME_WIDTH, FRAME_SECONDS, LARGEST = 10, 640, 0.8, 780_000
@@ -226,9 +226,17 @@ def shoot_classes(session: Session, run: Path) -> None:
     session.picture("classes-done")
     dock.shown.setCurrentText("equivariance error")
     session.picture("classes-error")
+    dock.shown.setCurrentText("classes")
+    dock.groups.find_button.click()
+    wait_until(lambda: not dock.busy, "the tree of the classes")
+    dock.groups.number.setValue(8)
+    for label, name in zip(dock.table.rows.labels, ("cytoplasm", "membrane", "vesicles"), strict=False):
+        dock.look.model.rename(label, name)
+    wait(0.5)
+    session.picture("classes-groups")
     if not session.every:
         return
-    dock.shown.setCurrentText("classes")
+    dock.naming.reset()
     dock.trust.set_value(0.1)
     session.picture("classes-threshold")
     dock.trust.set_value(1.0)

@@ -28,6 +28,7 @@ from napari_dense_ssl.cli import (
     probe,
     recipes,
     train,
+    tree,
 )
 from napari_dense_ssl.cli.failures import one_line, sentence
 from napari_dense_ssl.cli.progress import Stopped
@@ -101,6 +102,7 @@ app.command("train")(train.train_command)
 app.command("predict")(predict.predict_command)
 app.command("probe")(probe.probe_command)
 app.command("audit")(audit.audit_command)
+app.command("tree")(tree.tree_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("export")(export.export_command)
 app.command("import")(import_.import_command)

@@ -74,3 +74,7 @@ class ScoreError(DenseSSLError):
 
 class ScribbleError(DenseSSLError):
     """Scribbles cannot be learned from: none, one class only, other shape, no labels, outside the region."""
+
+
+class ClassesError(DenseSSLError):
+    """Names, groups or the tree of classes cannot be used: damaged, of another version, of other classes."""

@@ -5,7 +5,8 @@ scipy and matplotlib, and ``model`` to load what is audited; torch is imported b
 no Qt. Begin with :func:`evaluate` in ``compare.py``: it cuts two label
 volumes into slabs, counts them into a :class:`Contingency` (``tables.py``) and turns that into
 :class:`Scores` (``scores.py``). ``baseline.py`` holds the control, k-means on a filter bank; ``report.py``
-draws the page. :func:`audit` (``audit_job.py``) asks whether a network's classes are about the image or about
+draws the page; ``class_tree.py`` makes a tree of distances between classes and scores its cuts.
+:func:`audit` (``audit_job.py``) asks whether a network's classes are about the image or about
 the place: ``audit_figures.py`` defines what is measured, ``audit_verdict.py`` decides.
 """
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from napari_dense_ssl.evaluate.audit_torch import TorchEncode
     from napari_dense_ssl.evaluate.audit_verdict import Verdict
     from napari_dense_ssl.evaluate.baseline import FilterBankBaseline, filter_bank, kmeans_filter_bank
+    from napari_dense_ssl.evaluate.class_tree import score_cuts, tree_of
     from napari_dense_ssl.evaluate.compare import evaluate, score_classes
     from napari_dense_ssl.evaluate.report import ReportPage, read_losses, report_figure, write_report
     from napari_dense_ssl.evaluate.scores import Scores, score_tables
@@ -48,7 +50,9 @@ __all__ = [
     "read_losses",
     "report_figure",
     "score_classes",
+    "score_cuts",
     "score_tables",
+    "tree_of",
     "write_audit_report",
     "write_report",
 ]
@@ -64,6 +68,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "audit_torch": ["TorchEncode"],
         "audit_verdict": ["Verdict"],
         "baseline": ["FilterBankBaseline", "filter_bank", "kmeans_filter_bank"],
+        "class_tree": ["score_cuts", "tree_of"],
         "compare": ["evaluate", "score_classes"],
         "report": ["ReportPage", "read_losses", "report_figure", "write_report"],
         "scores": ["Scores", "score_tables"],

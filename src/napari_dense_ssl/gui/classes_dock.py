@@ -10,6 +10,7 @@ from napari_dense_ssl.core.errors import RegionError, RunError, SettingsError
 from napari_dense_ssl.core.events import Event, Noted, Preview, Started, Step
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.core.watch import View, Watch
+from napari_dense_ssl.gui.class_naming import ClassNaming
 from napari_dense_ssl.gui.classes_form import ClassesForm
 from napari_dense_ssl.gui.classes_look import ClassesLook
 from napari_dense_ssl.gui.fields import duration, size_text
@@ -21,7 +22,7 @@ from napari_dense_ssl.gui.prediction import PredictorKeeper, Tally, filled, foll
 from napari_dense_ssl.gui.remember import add_recent
 from napari_dense_ssl.gui.results import ResultMaps
 from napari_dense_ssl.gui.session import runs_of_session
-from napari_dense_ssl.gui.views import box_in_view, shows_slices, slice_in_view, stack_shape
+from napari_dense_ssl.gui.views import shows_slices, slice_box, slice_in_view, stack_shape, view_box
 from napari_dense_ssl.gui.whole import add_output, ask_where, room_for
 from napari_dense_ssl.predict.map_cache import MapCache
 
@@ -42,6 +43,7 @@ class ClassesDock(ClassesForm):
         self._waits = False
         self.follower = Follower(napari_viewer, self)
         self.look = ClassesLook(self, self._keeper)
+        self.naming = ClassNaming(self, self._keeper)
         self.follower.happened.connect(self._followed)
         self.follower.ended.connect(self._follow_ended)
         self.follower.looked.connect(self._looked)
@@ -76,8 +78,14 @@ class ClassesDock(ClassesForm):
         text = self.run_field.path()
         return str(Path(text).expanduser()) if text else ""
 
-    def _chosen(self) -> ResultMaps:
-        """Return the maps of the chosen layer and run."""
+    def chosen(self) -> ResultMaps:
+        """Return the maps of the chosen layer and run.
+
+        Raises
+        ------
+        SettingsError, RunError, VolumeError
+            If one of them is not chosen, or cannot be looked at.
+        """
         layer = self.layer.layer()
         if layer is None:
             raise SettingsError("There is no image layer to look at; open a volume first (Volume dock).")
@@ -89,14 +97,7 @@ class ClassesDock(ClassesForm):
 
     def this_slice(self) -> None:
         """Compute the slice that the slider stands at."""
-
-        def box(layer: Any) -> Box:
-            z = slice_in_view(self.viewer, layer)
-            if z is None:
-                raise RegionError(f"The slider stands outside of {layer.name}; move it into the image.")
-            return Box.whole(stack_shape(layer)).plane(z)
-
-        self._compute(box)
+        self._compute(lambda layer: slice_box(self.viewer, layer))
 
     def this_region(self) -> None:
         """Compute the chosen region into memory."""
@@ -104,14 +105,7 @@ class ClassesDock(ClassesForm):
 
     def this_view(self) -> None:
         """Compute what a view that cuts across the slices, or shows the volume, has of them."""
-
-        def box(layer: Any) -> Box:
-            box = box_in_view(self.viewer, layer)
-            if box is None:
-                raise RegionError(f"{layer.name} is out of view; move it into the window.")
-            return box
-
-        self._compute(box)
+        self._compute(lambda layer: view_box(self.viewer, layer))
 
     # -- following -------------------------------------------------------------------------------------
 
@@ -131,7 +125,7 @@ class ClassesDock(ClassesForm):
         self.update_buttons()
 
     def _start_following(self) -> None:
-        maps = self.attempt("Following", self._chosen)
+        maps = self.attempt("Following", self.chosen)
         if maps is None:
             self.follow.setChecked(False)
             return
@@ -211,7 +205,7 @@ class ClassesDock(ClassesForm):
 
     def _compute(self, choose: Callable[[Any], Box]) -> None:
         def prepare() -> tuple[ResultMaps, Box]:
-            maps, limit = self._chosen(), cache_bytes()
+            maps, limit = self.chosen(), cache_bytes()
             box = choose(self.layer.layer())
             needed = MapCache.bytes_of(box)
             if needed > limit:
@@ -241,9 +235,9 @@ class ClassesDock(ClassesForm):
             if outcome is Outcome.FINISHED:
                 slices = f"Slice {box.start[0]}" if box.shape[0] == 1 else f"{box.shape[0]} slices"
                 colours = f" Its colours end at {computed.error_limit:g}." if "error" in what else ""
-                self._done(f"{slices}: {tally}{colours}")
+                self.done(f"{slices}: {tally}{colours}")
             else:
-                self._over(outcome, "Stopped. What was computed stays.")
+                self.over(outcome, "Stopped. What was computed stays.")
             self._describe_view()
 
         self.progress.begin("starting …")
@@ -259,7 +253,7 @@ class ClassesDock(ClassesForm):
 
     def whole_volume(self) -> None:
         """Compute the whole volume into an OME-Zarr; ask where, and go on where it is unfinished."""
-        maps = self.attempt("Predicting the volume", self._chosen)
+        maps = self.attempt("Predicting the volume", self.chosen)
         if maps is None:
             return
         source, run = maps.source, maps.run
@@ -282,10 +276,10 @@ class ClassesDock(ClassesForm):
 
         def ended(outcome: Outcome) -> None:
             if outcome is Outcome.FINISHED:
-                self._done(f"The whole volume is in {out}.")
+                self.done(f"The whole volume is in {out}.")
                 self._add_whole(maps, out, found)
             else:
-                self._over(outcome, f"Stopped. Choose {out} again under Whole volume to go on with it.")
+                self.over(outcome, f"Stopped. Choose {out} again under Whole volume to go on with it.")
 
         self.progress.begin("starting …")
         self.run(
@@ -299,7 +293,10 @@ class ClassesDock(ClassesForm):
     def _add_whole(self, maps: ResultMaps, out: Path, found: dict[str, Any]) -> None:
         """Show what is on disk in the place of what was in memory."""
         self.follow.setChecked(False)
+        names = found.pop("names", None)
         add_output(self.viewer, found, maps.source, maps.run, out, maps.model, maps.computed.threshold)
+        told = self.look.names.map_opened(maps.run, out, names)
+        self.status.setText(f"{self.status.text()} {told}".rstrip())
         self.look.show()
         self._describe_view()
 
@@ -337,7 +334,8 @@ class ClassesDock(ClassesForm):
             case _:
                 pass
 
-    def _done(self, text: str) -> None:
+    def done(self, text: str) -> None:
+        """Show that a job has done what it was to do."""
         self._waits = False
         self.look.show_figures()
         self.progress.finish("done")
@@ -345,7 +343,8 @@ class ClassesDock(ClassesForm):
         add_recent("runs", self.run_field.path())
         self.update_buttons()
 
-    def _over(self, outcome: Outcome, text: str) -> None:
+    def over(self, outcome: Outcome, text: str) -> None:
+        """Show that a job was stopped, which `text` tells, or has failed."""
         self._waits = False
         failed = outcome is Outcome.FAILED
         self.progress.finish("failed" if failed else "stopped")
@@ -359,6 +358,7 @@ class ClassesDock(ClassesForm):
         ready = self.layer.currentData() is not None and bool(self.run_field.path())
         for button in (self.slice_button, self.region_button, self.whole_button, self.view_button):
             button.setEnabled(ready and not self.busy)
+        self.groups.set_can_find(ready and not self.busy)
         self.follow.setEnabled(ready or self.follow.isChecked())
         stoppable = self.busy and self.job is not None and not self.job.stopping
         self.stop_button.setEnabled(bool(stoppable or (self.follow.isChecked() and not self.busy)))

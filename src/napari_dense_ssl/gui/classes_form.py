@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QPushButton
 
+from napari_dense_ssl.gui.class_groups import GroupsField
 from napari_dense_ssl.gui.class_model import ClassModel
 from napari_dense_ssl.gui.class_table import ClassTable
 from napari_dense_ssl.gui.devices import DeviceField
@@ -65,6 +66,10 @@ class ClassesForm(Dock):
         self.shortcut("Ctrl+I", self.table.isolate_button, "Isolate the chosen classes")
         self.shortcut("Ctrl+Shift+I", self.table.hide_button, "Hide the chosen classes")
         self.shortcut("Ctrl+Shift+A", self.table.all_button, "Show all classes")
+        self.shortcut("Ctrl+J", self.groups.merge_button, "Merge the chosen groups")
+        self.shortcut("Ctrl+D", self.groups.split_button, "Split the chosen groups")
+        self.shortcut("Ctrl+Z", self.groups.undo_button, "Undo")
+        self.shortcut("Ctrl+Shift+Z", self.groups.redo_button, "Redo")
 
     def _add_jobs(self) -> None:
         self.region = RegionField(self.viewer)
@@ -100,6 +105,8 @@ class ClassesForm(Dock):
         rows.addRow("Error up to", self.trust)
         self.body.addLayout(rows)
         self.table = ClassTable(ClassModel())
+        self.groups = GroupsField(self.table)
         self.table_line = paragraph()
+        self.body.addWidget(self.groups)
         self.body.addWidget(self.table, 1)
         self.body.addWidget(self.table_line)

@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_dense_ssl.core.events import Event, Preview
 from napari_dense_ssl.gui.class_model import ClassModel
+from napari_dense_ssl.gui.class_names import ClassNames
 from napari_dense_ssl.gui.classes_form import SHOWN, ClassesForm
 from napari_dense_ssl.gui.job import Job, Outcome
 from napari_dense_ssl.gui.layers import KEY, LayerSource, layer_source
@@ -50,7 +51,8 @@ class ClassesLook(QObject):
         self.maps: ResultMaps | None = None
         self._key = ("", "")
         self._all: dict[tuple[str, str], ResultMaps] = {}
-        self._models: dict[str, ClassModel] = {}
+        self.names = ClassNames(self)
+        self._followed: set[str] = set()
         self._counted: dict[str, ClassFigures] = {}
         self._counting: Job | None = None
         self._being_counted = "", ClassFigures()
@@ -97,7 +99,8 @@ class ClassesLook(QObject):
 
     def show(self) -> None:
         """Show all there is of the chosen maps."""
-        self.dock.table.use(self._model(self._key[1]))
+        self.dock.table.use(self.model)
+        self.dock.groups.use(self.model)
         thresholds = [data.threshold for data in map(_finest, self.class_layers()) if _trusted(data)]
         self.dock.trust.set_value(thresholds[0].value if thresholds else 1.0)
         self._recolour()
@@ -150,7 +153,7 @@ class ClassesLook(QObject):
         self.dock.trust.set_figures(figures)
         self.dock.table_line.setText(self._sentence(figures, layer, whole))
         for one in self.class_layers():
-            one.features = _features(self._model(self._key[1]), figures)
+            one.features = _features(self.model, figures)
 
     def _sentence(self, figures: ClassFigures, layer: Any, whole: bool) -> str:
         count = len(figures.labels)
@@ -193,18 +196,37 @@ class ClassesLook(QObject):
 
     # -- colours, threshold, picking -------------------------------------------------------------------
 
+    @property
+    def model(self) -> ClassModel:
+        """Groups, names and colours of the chosen run."""
+        return self._model(self.run)
+
+    @property
+    def run(self) -> str:
+        """The chosen run."""
+        return self._key[1]
+
     def _model(self, run: str) -> ClassModel:
-        if run not in self._models:
-            self._models[run] = ClassModel()
-            self._models[run].changed.connect(self._colours.start)
-        return self._models[run]
+        model = self.names.model(run)
+        if run not in self._followed:
+            self._followed.add(run)
+            model.changed.connect(self._colours.start)
+            model.edited.connect(self._edited)
+        return model
+
+    def _edited(self) -> None:
+        """Let what layers say of a class follow, when there is time."""
+        if not self._figures.isActive():
+            self._figures.start()
 
     def _recolour(self) -> None:
-        for run, model in self._models.items():
+        for run, model in self.names.models.items():
             layers = [layer for layer in self.viewer.layers if is_result(layer, "classes", run)]
+            wanted = model.table()[: model.book.classes + 1]
             for layer in layers:
-                drawn = layer.colormap.map(np.arange(256, dtype=np.uint8))
-                if not np.allclose(drawn, model.table(), atol=1e-6):
+                layer.metadata[KEY]["classes"] = model.saved
+                drawn = layer.colormap.map(np.arange(len(wanted), dtype=np.uint8))
+                if not np.allclose(drawn, wanted, atol=1e-6):
                     layer.colormap = model.colormap()
 
     def _show_layers(self, *_: Any) -> None:
@@ -284,6 +306,7 @@ class ClassesLook(QObject):
         """Let go of the viewer; the layers stay."""
         self._figures.stop()
         self._colours.stop()
+        self.names.finish()
         self._picker.close()
         self.viewer.layers.events.removed.disconnect(self._removed)
         self.viewer.dims.events.ndisplay.disconnect(self._turned)

@@ -93,13 +93,36 @@ def layer_data(volume: Volume) -> tuple[Any, dict[str, Any], str]:
     }
     data = list(volume.levels) if many else volume.levels[0]
     if looks_like_labels(volume):
-        return data, keywords, "labels"
+        return data, keywords | _class_keywords(volume, keywords["metadata"]), "labels"
     intensity = volume.intensity()
     low, high = float(intensity.low), float(intensity.high)
     # napari refuses equal limits; a constant volume is shown as mid-grey.
     keywords["contrast_limits"] = (low, high) if high > low else (low - 0.5, low + 0.5)
     keywords["colormap"] = "gray"
     return data, keywords, "image"
+
+
+def _class_keywords(volume: Volume, metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return the colours, names and groups that lie beside a class map, as keywords of its layer."""
+    from napari_dense_ssl.volume.class_labels import found_map_classes
+
+    if volume.dtype != "uint8" or not volume.format.startswith("OME-Zarr"):
+        return {}
+    saved = found_map_classes(volume.source, volume.dataset)
+    if saved is None:
+        return {}
+    book = saved.book
+    colours: dict[int | None, Any] = {None: (0.0, 0.0, 0.0, 0.0)}
+    colours |= {label: tuple(colour) for label, colour in enumerate(book.table().tolist())}
+    names = [book.name(k) for k in range(book.classes)]
+    return {
+        "colormap": colours,
+        "features": {
+            "class": ["not predicted", *names],
+            "group": [0, *(number + 1 for number in book.index)],
+        },
+        "metadata": {KEY: metadata[KEY] | {"classes": saved}},
+    }
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_dense_ssl.core.errors import ClassesError
 from napari_dense_ssl.core.events import Event, Noted, Preview
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.core.watch import Watch
@@ -125,12 +126,17 @@ def written(
     out: Path,
     found: dict[str, Any],
 ) -> Iterator[Event]:
-    """Compute a whole volume to disk (in a worker); put its layers in `found` at the end."""
+    """Compute a whole volume to disk (in a worker); put its layers, and names that it has, in `found`."""
     from napari_dense_ssl.predict import predict
+    from napari_dense_ssl.volume.class_labels import read_map_classes
 
     predictor = keeper.open(run, device)
     yield from predict(keeper.volume(source), predictor, out, what=what, resume=out.exists())
     found.update(output_layers(out, what))
+    try:
+        found["names"] = read_map_classes(out)
+    except ClassesError as error:
+        yield Noted(str(error))
 
 
 def _cache_for(predictor: Any, computed: Computed, cache: MapCache) -> Generator[Event, None, MapCache]:

@@ -257,7 +257,7 @@ class ResultMaps(QObject):
                 data,
                 self.source,
                 f"{self.source.name} classes",
-                metadata | {"values": CLASSES_MEAN},
+                metadata | {"values": CLASSES_MEAN, "classes": self.model.saved},
                 colormap=self.model.colormap(),
                 visible=what in self.shown,
                 **CLASSES_LOOK,

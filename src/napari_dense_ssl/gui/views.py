@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pint
 
+from napari_dense_ssl.core.errors import RegionError
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.core.watch import View
 
@@ -108,6 +109,34 @@ def box_in_view(viewer: Viewer, layer: Image) -> Box | None:
     if any(b <= a for a, b in zip(low, high, strict=True)):
         return None
     return Box((low[0], low[1], low[2]), (high[0], high[1], high[2]))
+
+
+def slice_box(viewer: Viewer, layer: Any) -> Box:
+    """Return the slice that the sliders stand at.
+
+    Raises
+    ------
+    RegionError
+        If they stand outside of the image.
+    """
+    z = slice_in_view(viewer, layer)
+    if z is None:
+        raise RegionError(f"The slider stands outside of {layer.name}; move it into the image.")
+    return Box.whole(stack_shape(layer)).plane(z)
+
+
+def view_box(viewer: Viewer, layer: Any) -> Box:
+    """Return what :func:`box_in_view` does.
+
+    Raises
+    ------
+    RegionError
+        If nothing of the image is in view.
+    """
+    box = box_in_view(viewer, layer)
+    if box is None:
+        raise RegionError(f"{layer.name} is out of view; move it into the window.")
+    return box
 
 
 def stack_shape(layer: Any) -> tuple[int, int, int]:

@@ -129,7 +129,7 @@ def add_output(
                 data,
                 source,
                 kept.pop("name", f"{source.name} classes"),
-                metadata | {"values": CLASSES_MEAN},
+                metadata | {"values": CLASSES_MEAN, "classes": model.saved},
                 colormap=model.colormap(),
                 **(CLASSES_LOOK | kept),
             )

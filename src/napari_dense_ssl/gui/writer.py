@@ -87,7 +87,8 @@ def _part(data: Any, attributes: Mapping[str, Any], kind: str) -> Part:
     axes = _axes(attributes.get("axis_labels") or (), ndim)
     kept = attributes.get("metadata", {}).get(KEY)
     facts = {key: value for key, value in kept.items() if _is_plain(value)} if kept else {}
-    return Part(name, array, _world(attributes, axes, name), axes, kind == "labels", facts)
+    classes = kept.get("classes") if kept and kind == "labels" else None
+    return Part(name, array, _world(attributes, axes, name), axes, kind == "labels", facts, classes)
 
 
 def _axes(names: Sequence[str], ndim: int) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from napari_dense_ssl.core.files import sync as sync
+from napari_dense_ssl.core.files import write_text_whole as write_text_whole
 
 CHECKSUMS = "checksums.json"
 """Written last: a checkpoint that has it is whole."""
@@ -20,30 +22,7 @@ def latest_checkpoint(folder: Path) -> Path | None:
     return max(whole, key=step_of, default=None)
 
 
-def write_text_whole(path: Path, text: str) -> None:
-    """Replace a small text file in one step, so that readers see the old or the new one."""
-    aside = path.with_name(f".{path.name}.tmp")
-    with aside.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-    sync(path.parent)
-
-
 def step_of(path: Path) -> int:
     """Return N of a checkpoint ``step-N``; -1 of any other path."""
     number = path.name.removeprefix("step-")
     return int(number) if number.isdigit() else -1
-
-
-def sync(path: Path) -> None:
-    """Flush a file, or a folder's list of names, to the disk."""
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except PermissionError:  # Windows opens no folders; its renames are ordered by the journal
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

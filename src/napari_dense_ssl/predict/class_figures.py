@@ -79,6 +79,20 @@ class ClassFigures:
         made.add(self)
         return made
 
+    def grouped(self, leaders: NDArray[np.integer[Any]]) -> Self:
+        """Return figures in which labels count as others.
+
+        Parameters
+        ----------
+        leaders : ndarray of int, shape (256,)
+            The label that each label's pixels are counted under.
+        """
+        made = type(self)()
+        for row, own in zip(made.sums, self.sums, strict=True):
+            np.add.at(row, leaders, own)
+        made.errors = self.errors.copy()
+        return made
+
     @property
     def pixels(self) -> int:
         """Number of pixels."""

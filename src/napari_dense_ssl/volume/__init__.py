@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
+    from napari_dense_ssl.volume.class_file import SavedClasses, read_classes, write_classes
+    from napari_dense_ssl.volume.class_labels import grouped_map, read_map_classes, write_map_classes
     from napari_dense_ssl.volume.export import Part, write_volume, writing
     from napari_dense_ssl.volume.intensity import Intensity
     from napari_dense_ssl.volume.multiscale import World
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "class_file": ["SavedClasses", "read_classes", "write_classes"],
+        "class_labels": ["grouped_map", "read_map_classes", "write_map_classes"],
         "export": ["Part", "write_volume", "writing"],
         "intensity": ["Intensity"],
         "multiscale": ["World"],
@@ -34,13 +38,19 @@ __all__ = [
     "Intensity",
     "Output",
     "Part",
+    "SavedClasses",
     "Volume",
     "World",
     "create_output",
+    "grouped_map",
     "list_datasets",
     "list_labels",
     "open_output",
     "open_volume",
+    "read_classes",
+    "read_map_classes",
+    "write_classes",
+    "write_map_classes",
     "write_volume",
     "writing",
 ]

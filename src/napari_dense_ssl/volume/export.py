@@ -18,6 +18,8 @@ import numpy as np
 import zarr
 
 from napari_dense_ssl.core.errors import OutputError
+from napari_dense_ssl.volume.class_file import NAME, SavedClasses, write_classes
+from napari_dense_ssl.volume.class_labels import label_metadata
 from napari_dense_ssl.volume.multiscale import MultiscaleImage, Version, World
 from napari_dense_ssl.volume.output import ATTRIBUTE, FORMAT, is_ours
 from napari_dense_ssl.volume.places import claim, output_errors
@@ -42,6 +44,8 @@ class Part:
         Whether the values are labels.
     facts : mapping
         Kept among the attributes under this program's name; as JSON has it.
+    classes : SavedClasses, optional
+        Of labels that are classes: names, colours and groups, which are written with them.
     """
 
     name: str
@@ -50,6 +54,7 @@ class Part:
     axes: str = "zyx"
     labels: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
+    classes: SavedClasses | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -190,6 +195,8 @@ def writing(
                 for _ in image.build_pyramid():
                     done += 1
                     yield done, total
+                if part.classes is not None:
+                    write_classes(place / to.path / NAME, part.classes)
             group.attrs.update({ATTRIBUTE: {**facts, "complete": True, **_merged(parts)}})
     except BaseException:  # an interrupt and a closed generator too: half an image is of no use
         shutil.rmtree(place, ignore_errors=True)
@@ -226,6 +233,7 @@ def _arrange(group: zarr.Group, parts: Sequence[Part], version: Version) -> Iter
             mode="mode" if part.labels else "mean",
             label_source=("../../" if "labels/" in homes[i] else "") if part.labels else None,
             axes=part.axes,
+            label_metadata=None if part.classes is None else label_metadata(part.classes.book),
         )
 
 

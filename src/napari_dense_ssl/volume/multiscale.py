@@ -61,6 +61,8 @@ class MultiscaleImage:
         For label images: path from the group to the image that they belong to; ``""`` for none.
     axes : str
         One letter for each axis, out of ``"tczyx"`` and in that order; Y and X are there.
+    label_metadata : mapping, optional
+        Of label images: further ``image-label`` attributes, such as ``colors`` and ``properties``.
     """
 
     def __init__(
@@ -73,8 +75,10 @@ class MultiscaleImage:
         mode: Mode,
         label_source: str | None = None,
         axes: str = "zyx",
+        label_metadata: Mapping[str, Any] | None = None,
     ) -> None:
         self._group = group
+        self._label_metadata = dict(label_metadata or {})
         self._axes = axes
         self._world = world
         self._version = version
@@ -170,7 +174,11 @@ class MultiscaleImage:
         if self._label_source is not None:
             source = Source(image=self._label_source) if self._label_source else None
             model = Label(version="0.5", source=source)
-            label = {"image-label": model.model_dump(by_alias=True, exclude_none=True)}
+            # Names and colours that were given meanwhile stay.
+            before: dict[str, Any] = dict(self._group.attrs.asdict())
+            holder = before.get("ome", {}) if self._version == "0.5" else before
+            kept = {**holder.get("image-label", {}), **self._label_metadata}
+            label = {"image-label": kept | model.model_dump(by_alias=True, exclude_none=True)}
         if self._version == "0.5":
             metadata = multiscale.model_dump(by_alias=True, exclude_none=True)
             return {"ome": {"version": "0.5", "multiscales": [metadata], **label}}
