@@ -1,8 +1,8 @@
 """Explore electron-microscopy volumes without labels: dense classes, and where not to trust them.
 
 The rooms are described in ARCHITECTURE.md. From Python begin with :func:`open_volume`,
-:func:`train`, :func:`predict`, :func:`probe`, :func:`audit` and :func:`evaluate`; each is imported when it is
-first asked for, so that importing this package costs nothing.
+:func:`train`, :func:`predict`, :func:`probe`, :func:`audit`, :func:`evaluate` and :func:`find_objects`; each
+is imported when it is first asked for, so that importing this package costs nothing.
 """
 
 import inspect
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from napari_dense_ssl.engine.train import train as train
     from napari_dense_ssl.evaluate import audit as audit
     from napari_dense_ssl.evaluate import evaluate as evaluate
+    from napari_dense_ssl.evaluate import find_objects as find_objects
     from napari_dense_ssl.predict import predict as predict
     from napari_dense_ssl.predict import probe as probe
     from napari_dense_ssl.volume import open_volume as open_volume
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 _ROOM_OF = {
     "audit": "evaluate",
     "evaluate": "evaluate",
+    "find_objects": "evaluate",
     "open_volume": "volume",
     "predict": "predict",
     "probe": "predict",
     "train": "engine",
 }
 
-__all__ = ["__version__", "audit", "evaluate", "open_volume", "predict", "probe", "train"]
+__all__ = ["__version__", "audit", "evaluate", "find_objects", "open_volume", "predict", "probe", "train"]
 
 
 class _CallableRoom(ModuleType):

@@ -20,6 +20,7 @@ from napari_dense_ssl.cli import (
     doctor,
     evaluate,
     info,
+    objects,
     open,
     playground,
     predict,
@@ -100,6 +101,7 @@ app.command("predict")(predict.predict_command)
 app.command("probe")(probe.probe_command)
 app.command("audit")(audit.audit_command)
 app.command("evaluate")(evaluate.evaluate_command)
+app.command("objects")(objects.objects_command)
 app.command("playground")(playground.playground_command)
 app.command("digits")(digits.digits_command)
 app.command("recipes")(recipes.recipes)

@@ -6,7 +6,9 @@ no Qt. Begin with :func:`comparing` in ``compare_job.py``: it brings a truth ont
 (``grids.py``), counts both slice by slice into a :class:`Contingency` (``tables.py``), turns that into
 :class:`Scores` (``scores.py``) and compares boundaries (``boundaries.py``); :func:`evaluate` runs it
 to the end. ``baseline.py`` holds the control, k-means on a filter bank; ``report.py`` draws the page.
-:func:`audit` (``audit_job.py``) asks whether a network's classes are about the image or about the place: ``audit_figures.py`` defines what is measured, ``audit_verdict.py`` decides.
+:func:`audit` (``audit_job.py``) asks whether a network's classes are about the image or about the place:
+``audit_figures.py`` defines what is measured, ``audit_verdict.py`` decides. ``objects/`` makes things of
+classes: connected components, and cells between membranes.
 """
 
 from typing import TYPE_CHECKING
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from napari_dense_ssl.evaluate.compare_job import compare_volumes, comparing
     from napari_dense_ssl.evaluate.comparison import Comparison
     from napari_dense_ssl.evaluate.comparison_report import write_comparison
+    from napari_dense_ssl.evaluate.objects.job import find_objects, finding_objects
+    from napari_dense_ssl.evaluate.objects.measured import Objects, write_objects_table
+    from napari_dense_ssl.evaluate.objects.settings import ObjectSettings
     from napari_dense_ssl.evaluate.report import ReportPage, read_losses, report_figure, write_report
     from napari_dense_ssl.evaluate.scores import Scores, score_tables
     from napari_dense_ssl.evaluate.tables import Contingency, contingency
@@ -39,6 +44,8 @@ __all__ = [
     "Figure",
     "FilterBankBaseline",
     "LightAudit",
+    "ObjectSettings",
+    "Objects",
     "ReportPage",
     "Scores",
     "Tolerance",
@@ -52,6 +59,8 @@ __all__ = [
     "contingency",
     "evaluate",
     "filter_bank",
+    "find_objects",
+    "finding_objects",
     "kmeans_filter_bank",
     "read_losses",
     "report_figure",
@@ -59,6 +68,7 @@ __all__ = [
     "score_tables",
     "write_audit_report",
     "write_comparison",
+    "write_objects_table",
     "write_report",
 ]
 
@@ -77,6 +87,9 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "compare_job": ["compare_volumes", "comparing"],
         "comparison": ["Comparison"],
         "comparison_report": ["write_comparison"],
+        "objects.job": ["find_objects", "finding_objects"],
+        "objects.measured": ["Objects", "write_objects_table"],
+        "objects.settings": ["ObjectSettings"],
         "report": ["ReportPage", "read_losses", "report_figure", "write_report"],
         "scores": ["Scores", "score_tables"],
         "tables": ["Contingency", "contingency"],

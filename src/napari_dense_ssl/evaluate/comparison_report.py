@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from napari_dense_ssl.evaluate.comparison_pictures import (
     new_figure,
     slices_figure,
 )
+from napari_dense_ssl.evaluate.csv_table import write_table
 
 MEANINGS: dict[str, tuple[str, str, str]] = {
     "mi_frac": (
@@ -140,14 +140,6 @@ def write_comparison(
             "you may write and where there is room."
         ) from error
     return written
-
-
-def write_table(path: Path, head: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Write a CSV file."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(head)
-        writer.writerows(rows)
 
 
 def _tables(comparison: Comparison, names: Mapping[int, str]) -> dict[str, tuple[list[str], list[list[Any]]]]:

@@ -29,12 +29,15 @@ class LabelSource:
         In nm; None where it is not known.
     translation : tuple of float
         World coordinates of the centre of voxel 0, nm.
+    file : str or None
+        Where it lies on disk.
     """
 
     array: Any
     name: str
     voxel_size: VoxelSize | None = None
     translation: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    file: str | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -72,7 +75,8 @@ def label_source(source: Any, label: str, name: str) -> LabelSource:
         source = open_volume(_inside(os.fspath(source), label))
     if isinstance(source, Volume):
         size = source.voxel_size if source.voxel_size_known else None
-        return LabelSource(source.data, source.source, size, source.translation)
+        file = None if source.format == "array" else source.source
+        return LabelSource(source.data, source.source, size, source.translation, file)
     array = source if hasattr(source, "shape") else np.asarray(source)
     if len(array.shape) == 2:
         array = array[None]

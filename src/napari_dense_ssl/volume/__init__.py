@@ -12,6 +12,7 @@ import lazy_loader
 if TYPE_CHECKING:
     from napari_dense_ssl.volume.export import Part, write_volume, writing
     from napari_dense_ssl.volume.intensity import Intensity
+    from napari_dense_ssl.volume.label_output import LabelOutput
     from napari_dense_ssl.volume.multiscale import World
     from napari_dense_ssl.volume.opening import list_datasets, list_labels, open_volume
     from napari_dense_ssl.volume.output import Output, create_output, open_output
@@ -23,6 +24,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     submod_attrs={
         "export": ["Part", "write_volume", "writing"],
         "intensity": ["Intensity"],
+        "label_output": ["LabelOutput"],
         "multiscale": ["World"],
         "opening": ["list_datasets", "list_labels", "open_volume"],
         "output": ["Output", "create_output", "open_output"],
@@ -32,6 +34,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
 
 __all__ = [
     "Intensity",
+    "LabelOutput",
     "Output",
     "Part",
     "Volume",
