@@ -91,7 +91,7 @@ def draw_confusion(axes: Axes, comparison: Comparison, names: Mapping[int, str],
         range(len(columns)), columns, rotation=45 if long else 0, ha="right" if long else "center"
     )
     axes.set_yticks(range(len(rows)), rows)
-    axes.set_xlabel("predicted class, named by majority")
+    axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     size = 9 if len(labels) <= 9 else 7
     axes.tick_params(labelsize=size, length=2)
@@ -144,16 +144,19 @@ def draw_slices(axes: Axes, comparison: Comparison, look: Look) -> None:
     axes.grid(axis="y", color=look.faint, linewidth=0.5, alpha=0.4)
     axes.set_title("Slice by slice, 1 is perfect", loc="left", size=10, pad=24, color=look.ink)
     if axes.lines:
+        narrow = axes.get_figure(root=True).get_figwidth() < 5  # type: ignore[union-attr]
         legend = axes.legend(
             loc="lower left",
             bbox_to_anchor=(-0.02, 1.0),
             ncols=4,
             frameon=False,
-            fontsize=8.5,
+            fontsize=7 if narrow else 8.5,
             borderaxespad=0.1,
-            columnspacing=1.2,
-            handlelength=1.4,
+            columnspacing=0.8 if narrow else 1.2,
+            handlelength=1.0 if narrow else 1.4,
+            handletextpad=0.4,
         )
+        legend.set_in_layout(False)
         for text in legend.get_texts():
             text.set_color(look.ink)
     else:

@@ -53,7 +53,7 @@ def cell_slabs(region: Box, settings: ObjectSettings) -> list[Box]:
         least = 2 * settings.cell_overlap + 1
         raise RegionError(
             f"Cells of slices of {height} x {width} px do not fit into memory: a slab of {least} slices "
-            f"needs {least * height * width * BYTES_A_VOXEL / 1e9:.1f} GB, and {room / 1e9:.1f} GB may be used. "
+            f"needs {least * height * width * BYTES_A_VOXEL / 1e9:.1f} GB, {room / 1e9:.1f} GB may be used. "
             f"Choose a region of at most {edge} x {edge} px (--roi), or make cells of a coarser level."
         )
     (z0, y0, x0), (z1, y1, x1) = region.start, region.stop
