@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -182,9 +183,11 @@ def test_cells_through_the_fields(qtbot, viewer, dock, errors):
 
 
 def test_an_audit_its_verdict_and_its_report(qtbot, viewer, dock, tmp_path, errors, monkeypatch):
-    from napari_dense_ssl import evaluate
-    from tests.evaluate.made_up import made_up_audit
+    from tests.evaluate.made_up import audited, bands
 
+    from napari_dense_ssl import evaluate
+
+    found = audited(bands, crops=8, crop=64)
     asked = []
 
     def audit(volume, run, **keywords):
@@ -192,7 +195,6 @@ def test_an_audit_its_verdict_and_its_report(qtbot, viewer, dock, tmp_path, erro
         yield Started("audit", 2, "crop", {"device": "CPU"})
         yield Step(1, 2, 0.5, 1.0, 1.0)
         yield Beat()
-        found = made_up_audit()
         yield Audited(found.verdict.word, found.values, result=found)
         yield Finished(None)
 
@@ -221,12 +223,9 @@ def test_a_comparison_can_be_stopped_and_another_tab_waits(qtbot, viewer, dock, 
     def slow(*_, **__):
         yield Started("evaluate", None, "slice")
         while True:
-            qtbot_free.wait(0.01)
+            time.sleep(0.01)
             yield Beat()
 
-    import threading
-
-    qtbot_free = threading.Event()
     monkeypatch.setattr(evaluate, "comparing", slow)
     click(qtbot, dock.truth.start_button)
     assert not dock.objects.start_button.isEnabled()
