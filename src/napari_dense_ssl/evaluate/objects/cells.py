@@ -3,7 +3,8 @@
 Watershed of the distance to the nearest membrane, from the local maxima of the smoothed distance (as in Beier
 et al., "Multicut brings automated neurite segmentation closer to human performance", Nature Methods 2017, who
 take it for superpixels). Where membranes are missing cells run together, where a cell is narrow it is cut:
-look at the result, and merge by hand.
+look at the result, and merge by hand. Neighbours are joined again where the passage between them is nearly as
+wide as they are: maxima along a tube are no cells of their own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from skimage.morphology import local_maxima
 from skimage.segmentation import watershed
 
@@ -93,7 +96,7 @@ def cells(
         a, b = max(first, z0 - settings.cell_overlap), min(last, z1 + settings.cell_overlap)
         window = Box((a, *slab.start[1:]), (b, *slab.stop[1:]))
         labels = yield from beating(
-            lambda window=window: cut_cells(read(window), membranes, settings.cell_radius, voxel_size)
+            lambda window=window: cut_cells(read(window), membranes, settings, voxel_size)
         )
         offset, core = pieces.count, labels[z0 - a : z1 - a]
         most = int(labels.max(initial=0))
@@ -110,7 +113,7 @@ def cells(
 
 
 def cut_cells(
-    block: NDArray[Any], membranes: tuple[int, ...], radius: float, voxel_size: VoxelSize | None
+    block: NDArray[Any], membranes: tuple[int, ...], settings: ObjectSettings, voxel_size: VoxelSize | None
 ) -> NDArray[np.uint32]:
     """Cut the space between membranes into cells.
 
@@ -120,8 +123,8 @@ def cut_cells(
         Class map.
     membranes : tuple of int
         Labels of membranes.
-    radius : float
-        No cell begins where the next membrane is nearer than this, px of a slice.
+    settings : ObjectSettings
+        Least radius and neck of a cell.
     voxel_size : VoxelSize or None
         Cubes where None.
 
@@ -130,14 +133,40 @@ def cut_cells(
     ndarray, shape (Z, Y, X), uint32
         Numbers from 1; 0 on membranes and what is not predicted.
     """
+    radius = settings.cell_radius
     space = (block != 0) & ~np.isin(block, membranes)
     size = np.ones(3) if voxel_size is None else np.asarray(voxel_size) / min(voxel_size.y, voxel_size.x)
     distance = distance_transform_edt(space, sampling=size).astype(np.float32)
     smooth = gaussian_filter(distance, radius / 2 / size, truncate=2.0)
     peaks = local_maxima(smooth, connectivity=3, allow_borders=True) & (distance >= radius)
     markers = cc3d.connected_components(peaks, connectivity=26, out_dtype=np.uint32)
-    cut: NDArray[np.uint32] = watershed(-smooth, markers.astype(np.int32), mask=space).astype(np.uint32)
-    return cut
+    cut = watershed(-smooth, markers.astype(np.int32), mask=space).astype(np.uint32)
+    return _without_wide_passages(cut, smooth, settings.cell_neck)
+
+
+def _without_wide_passages(
+    labels: NDArray[np.uint32], width: NDArray[np.float32], share: float
+) -> NDArray[np.uint32]:
+    """Join neighbours whose passage is as wide as a share of the narrower one's widest place."""
+    count = int(labels.max(initial=0))
+    if count < 2:
+        return labels
+    widest = np.zeros(count + 1, np.float32)
+    np.maximum.at(widest, labels.ravel(), width.ravel())
+    pairs: list[NDArray[np.int64]] = []
+    for axis in range(3):
+        first, second = np.moveaxis(labels, axis, 0)[:-1], np.moveaxis(labels, axis, 0)[1:]
+        meet = (first != second) & (first > 0) & (second > 0)
+        a, b = first[meet].astype(np.int64), second[meet].astype(np.int64)
+        along = np.moveaxis(width, axis, 0)
+        passage = np.minimum(along[:-1][meet], along[1:][meet])
+        wide = passage >= share * np.minimum(widest[a], widest[b])
+        pairs.append(np.unique(np.stack([a[wide], b[wide]], axis=1), axis=0))
+    joined = np.concatenate(pairs)
+    graph = coo_array((np.ones(len(joined), bool), (joined[:, 0], joined[:, 1])), (count + 1, count + 1))
+    _, owner = connected_components(graph, directed=False)
+    # background, label 0, is alone and comes first
+    return owner.astype(np.uint32)[labels]
 
 
 def _best_matches(first: NDArray[np.uint32], second: NDArray[np.uint32]) -> NDArray[np.int64]:

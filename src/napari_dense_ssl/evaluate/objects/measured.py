@@ -57,7 +57,8 @@ class Objects:
         """Sizes in µm³, shape (N,); None where the voxel size is not known."""
         if self.voxel_size is None:
             return None
-        return self.voxels * (float(np.prod(self.voxel_size)) / 1e9)
+        size = float(np.prod(self.voxel_size)) / 1e9
+        return (self.voxels * size).astype(np.float64)
 
     @property
     def cut(self) -> NDArray[np.bool_]:

@@ -39,6 +39,14 @@ class ObjectSettings(BaseModel):
         "slice; larger values cut less.",
         json_schema_extra={"unit": "px"},
     )
+    cell_neck: float = Field(
+        0.7,
+        gt=0,
+        le=1,
+        title="Neck of a cell",
+        description="Cells only: they are cut where the passage is narrower than this share of the narrower "
+        "side; smaller values cut less.",
+    )
     cell_overlap: int = Field(
         4,
         ge=1,
