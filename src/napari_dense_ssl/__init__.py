@@ -1,9 +1,9 @@
 """Explore electron-microscopy volumes without labels: dense classes, and where not to trust them.
 
 The rooms are described in ARCHITECTURE.md. From Python begin with :func:`open_volume`,
-:func:`train`, :func:`predict`, :func:`probe`, :func:`audit`, :func:`evaluate`, :func:`export_model` and
-:func:`import_model`; each is imported when it is first asked for, so that importing this package costs
-nothing.
+:func:`train`, :func:`predict`, :func:`probe`, :func:`audit`, :func:`evaluate`, :func:`find_objects`,
+:func:`export_model` and :func:`import_model`; each is imported when it is first asked for, so that importing
+this package costs nothing.
 """
 
 import inspect
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari_dense_ssl.engine.train import train as train
     from napari_dense_ssl.evaluate import audit as audit
     from napari_dense_ssl.evaluate import evaluate as evaluate
+    from napari_dense_ssl.evaluate import find_objects as find_objects
     from napari_dense_ssl.predict import predict as predict
     from napari_dense_ssl.predict import probe as probe
     from napari_dense_ssl.share import export_model as export_model
@@ -27,6 +28,7 @@ _ROOM_OF = {
     "evaluate": "evaluate",
     "export_model": "share",
     "import_model": "share",
+    "find_objects": "evaluate",
     "open_volume": "volume",
     "predict": "predict",
     "probe": "predict",
@@ -38,6 +40,7 @@ __all__ = [
     "audit",
     "evaluate",
     "export_model",
+    "find_objects",
     "import_model",
     "open_volume",
     "predict",

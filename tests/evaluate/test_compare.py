@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 from napari_dense_ssl.core.errors import ScoreError, VolumeError
-from napari_dense_ssl.evaluate import compare, evaluate, score_classes
+from napari_dense_ssl.evaluate import compare_job, evaluate, score_classes
 from napari_dense_ssl.volume import Volume
 
 ROOT = Path(__file__).parents[2]
@@ -94,7 +94,7 @@ def test_arrays_volumes_and_files_score_alike(tmp_path):
 def test_slabs_change_nothing(monkeypatch):
     pred, truth = _maps()
     expected = score_classes(pred, truth, slice(0, 3), slice(2, 6))
-    monkeypatch.setattr(compare, "_SLAB_PIXELS", 1)
+    monkeypatch.setattr(compare_job, "_SLAB_PIXELS", 1)
     assert score_classes(pred, truth, slice(0, 3), slice(2, 6)) == expected
     by_hand = score_classes(pred[2:6], truth[2:6])
     assert expected.mi_frac == by_hand.mi_frac  # naming does not enter it

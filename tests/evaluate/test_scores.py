@@ -3,11 +3,11 @@ import math
 
 import numpy as np
 import pytest
-from skimage.metrics import variation_of_information
+from skimage.metrics import adapted_rand_error, variation_of_information
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
 from napari_dense_ssl.core.errors import ScoreError
-from napari_dense_ssl.evaluate import contingency, score_tables, scores
+from napari_dense_ssl.evaluate import contingency, expected_information, naming, score_tables
 
 
 def _maps(seed: int = 0, shape: tuple[int, ...] = (3, 24, 24), classes: int = 12, truths: int = 4):
@@ -52,7 +52,7 @@ def test_agrees_with_scikit_learn_and_scikit_image(seed):
 def test_the_leading_term_of_the_expected_information_is_good_enough(monkeypatch):
     pred, truth = _maps(1, (40, 50, 50))
     exact = score_tables(contingency(pred, truth)).ami
-    monkeypatch.setattr(scores, "_EXACT_EXPECTATION_PIXELS", 0)
+    monkeypatch.setattr(expected_information, "_EXACT_PIXELS", 0)
     assert score_tables(contingency(pred, truth)).ami == pytest.approx(exact, abs=1e-6)
 
 
@@ -119,3 +119,69 @@ def test_counts_of_a_large_volume_do_not_overflow():
 def test_no_pixel_in_common_is_an_error_that_helps():
     with pytest.raises(ScoreError, match="both predicted and labelled"):
         score_tables(contingency(np.array([1, 0]), np.array([0, 3])))
+
+
+def test_pairs_of_pixels_counted_by_hand():
+    # Pairs (ordered): the prediction joins 2 + 20, the truth 12 + 12, both 2 (class 7 in 1) + 12 (9 in 2).
+    truth = np.array([1, 1, 1, 1, 2, 2, 2, 2])
+    pred = np.array([7, 7, 8, 9, 9, 9, 9, 9])
+    found = score_tables(contingency(pred, truth))
+    assert found.adapted_rand_precision == pytest.approx(14 / 22)
+    assert found.adapted_rand_recall == pytest.approx(14 / 24)
+    assert found.adapted_rand_error == pytest.approx(1 - 2 * 14 / (22 + 24))
+    assert found.dice == pytest.approx({1: 6 / 7, 2: 8 / 9})
+    assert found.mdice == pytest.approx((6 / 7 + 8 / 9) / 2)
+    assert found.names == {7: 1, 8: 1, 9: 2}
+    assert found.names_hungarian == {7: 1, 9: 2}
+    assert found.iou_hungarian == pytest.approx({1: 2 / 4, 2: 4 / 5})
+    assert found.dice_hungarian == pytest.approx({1: 4 / 6, 2: 8 / 9})
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_adapted_rand_error_is_that_of_scikit_image(seed):
+    pred, truth = _maps(seed)
+    # scikit-image 0.26 takes the truth's pairs for precision, against its own documentation (and ours).
+    error, recall, precision = adapted_rand_error(truth, pred, ignore_labels=(0,))
+    found = score_tables(contingency(pred, truth))
+    assert found.adapted_rand_error == pytest.approx(error, abs=1e-12)
+    assert (found.adapted_rand_precision, found.adapted_rand_recall) == pytest.approx((precision, recall))
+
+
+def test_chance_is_right_for_many_small_segments(monkeypatch):
+    # Where the leading term alone would say 3.1 nats, more than there is information.
+    rng = np.random.default_rng(0)
+    pred, truth = rng.integers(1, 400, 20_000), rng.integers(1, 300, 20_000)
+    exact = score_tables(contingency(pred, truth))
+    monkeypatch.setattr(expected_information, "_EXACT_TERMS", 0)
+    near = score_tables(contingency(pred, truth))
+    assert near.ami == pytest.approx(exact.ami, abs=2e-3)
+    monkeypatch.setattr(expected_information, "_BINS", 32)
+    assert score_tables(contingency(pred, truth)).ami == pytest.approx(exact.ami, abs=5e-3)
+
+
+def test_large_tables_are_matched_as_well_as_small_ones(monkeypatch):
+    pred, truth = _maps(3, classes=40, truths=9)
+    table = contingency(pred, truth)
+    small = score_tables(table)
+    monkeypatch.setattr(naming, "_DENSE_CELLS", 0)
+    large = score_tables(table)
+    overlap = table.dense(table.predicted, table.truth)
+
+    def sum_of(names):
+        rows = {int(p): i for i, p in enumerate(table.predicted)}
+        columns = {int(t): i for i, t in enumerate(table.truth)}
+        return sum(overlap[rows[p], columns[t]] for p, t in names.items())
+
+    assert sum_of(large.names_hungarian) == sum_of(small.names_hungarian)
+    assert len(set(large.names_hungarian.values())) == len(large.names_hungarian)
+
+
+def test_thousands_of_cells_cost_no_table_of_all_pairs():
+    # 30,000 x 30,000 counts would be 7 GB.
+    truth = np.repeat(np.arange(1, 30_001), 4)
+    pred = np.repeat(np.arange(60_000, 0, -1), 2)
+    found = score_tables(contingency(pred, truth))
+    assert found.miou == pytest.approx(1)
+    assert found.miou_hungarian == pytest.approx(0.5)
+    assert found.voi_split == pytest.approx(1)
+    assert found.voi_merge == pytest.approx(0, abs=1e-9)

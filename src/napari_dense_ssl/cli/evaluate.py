@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections import deque
+from collections.abc import Generator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from napari_dense_ssl.cli.arguments import JsonOption, parse_range
+from napari_dense_ssl.cli.progress import follow
+from napari_dense_ssl.core.events import Event, Pictured
 
 if TYPE_CHECKING:
-    from napari_dense_ssl.evaluate import Scores
+    from napari_dense_ssl.evaluate import Comparison
 
-MEANINGS = {
-    "mi_frac": "share of the truth's information that the classes tell, 0 to 1",
-    "ami": "mutual information adjusted for chance, at most 1",
-    "ari": "Rand index adjusted for chance, at most 1",
-    "miou": "mean intersection over union, classes named by majority",
-    "miou_fair": "the same, named by over-representation",
-    "miou_hungarian": "the same, one class for each name",
-    "accuracy": "share of pixels named rightly",
-    "voi_split": "what was cut up, bits, 0 is perfect",
-    "voi_merge": "what was run together, bits, 0 is perfect",
-    "effective_classes": "exp of the entropy of the class areas",
-    "classes_used": "classes that hold more than a thousandth of the pixels",
-    "coverage": "share of the labelled pixels that are predicted",
-    "pixels": "pixels scored",
-}
+MOST_CLASSES = 64
+"""Classes that get a line of their own."""
 
 
 def evaluate_command(
@@ -46,26 +38,87 @@ def evaluate_command(
     named: Annotated[
         bool, typer.Option("--named", help="The prediction already holds the truth's labels.")
     ] = False,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Label image of an OME-Zarr: by default classes, or segmentation with --named.",
+            show_default=False,
+        ),
+    ] = None,
+    tolerance: Annotated[
+        str,
+        typer.Option(
+            metavar="DISTANCE",
+            help="How far a boundary may be off: pixels of a slice (2px) or nanometres (10nm).",
+        ),
+    ] = "2px",
+    voxel_by_voxel: Annotated[
+        bool,
+        typer.Option(
+            "--voxel-by-voxel", help="Compare voxel by voxel, whatever the files say of size and offset."
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Folder for figures (JSON), tables (CSV), pictures (PNG).", show_default=False
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score a prediction against truth."""
-    from napari_dense_ssl.evaluate import evaluate
+    from napari_dense_ssl.evaluate import Tolerance, comparing, write_comparison
 
-    scores = evaluate(
-        prediction, truth, fit=parse_range(fit, "--fit"), score=parse_range(score, "--score"), named=named
+    found: list[Comparison] = []
+    job = comparing(
+        prediction,
+        truth,
+        fit=parse_range(fit, "--fit"),
+        score=parse_range(score, "--score"),
+        named=named,
+        label=label,
+        match="voxels" if voxel_by_voxel else "auto",
+        tolerance=Tolerance.parse(tolerance),
     )
     if as_json:
-        typer.echo(json.dumps(scores.as_dict()))
+        deque(_keeping(job, found), maxlen=0)
     else:
-        show(scores)
+        follow(_keeping(job, found), stopped=lambda: "Stopped; a comparison keeps nothing, begin it anew.")
+    (result,) = found
+    written = write_comparison(result, out) if out is not None else []
+    if as_json:
+        typer.echo(json.dumps(result.as_dict()))
+        return
+    show(result)
+    for path in written:
+        typer.echo(f"written {path}")
 
 
-def show(scores: Scores) -> None:
-    """Print a line a figure, with what it means."""
-    figures = scores.as_dict()
-    for name, meaning in MEANINGS.items():
-        value = figures[name]
-        text = f"{value}" if isinstance(value, int) else f"{value:.4f}"
-        typer.echo(f"{name:<18} {text:>10}  {meaning}")
-    for label, value in scores.iou.items():
-        typer.echo(f"{f'iou of {label}':<18} {value:>10.4f}")
+def _keeping(job: Generator[Event], found: list[Comparison]) -> Generator[Event]:
+    """Pass events on, and keep the result."""
+    try:
+        for event in job:
+            if isinstance(event, Pictured):
+                found.append(event.picture)
+            yield event
+    finally:
+        job.close()
+
+
+def show(comparison: Comparison) -> None:
+    """Print a line a figure, with what it means, and one a class."""
+    from napari_dense_ssl.evaluate.comparison_report import figure_rows
+
+    for name, _, value, meaning in figure_rows(comparison):
+        typer.echo(f"{name:<20} {value:>12}  {meaning}")
+    rows = comparison.class_rows()
+    typer.echo(f"{'true class':<12}{'pixels':>14}{'IoU':>9}{'Dice':>9}{'1:1 IoU':>9}{'boundary':>10}")
+    for row in rows[:MOST_CLASSES]:
+        met = f"{row['boundary_f']:>10.3f}" if "boundary_f" in row else f"{'':>10}"
+        typer.echo(
+            f"{row['label']:<12}{row['pixels']:>14,}{row['iou']:>9.3f}{row['dice']:>9.3f}"
+            f"{row['iou_hungarian']:>9.3f}{met}"
+        )
+    if len(rows) > MOST_CLASSES:
+        typer.echo(f"and {len(rows) - MOST_CLASSES:,} more (--out writes all)")

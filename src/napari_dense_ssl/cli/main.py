@@ -22,6 +22,7 @@ from napari_dense_ssl.cli import (
     export,
     import_,
     info,
+    objects,
     open,
     playground,
     predict,
@@ -104,6 +105,7 @@ app.command("probe")(probe.probe_command)
 app.command("audit")(audit.audit_command)
 app.command("tree")(tree.tree_command)
 app.command("evaluate")(evaluate.evaluate_command)
+app.command("objects")(objects.objects_command)
 app.command("export")(export.export_command)
 app.command("import")(import_.import_command)
 app.command("playground")(playground.playground_command)

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_dense_ssl.core.beating import beating
 from napari_dense_ssl.core.events import Beat, Event
-from napari_dense_ssl.engine.beating import beating
 from napari_dense_ssl.engine.networks import Networks
 from napari_dense_ssl.engine.pretext import OneSpan, SamplerFactory, objective_of
 from napari_dense_ssl.engine.settings import TrainSettings

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_dense_ssl.core.beating import beating
 from napari_dense_ssl.core.events import Beat, Event, Noted
 from napari_dense_ssl.core.geometry import Symmetry
-from napari_dense_ssl.engine.beating import beating
 from napari_dense_ssl.engine.networks import Networks
 from napari_dense_ssl.engine.pretext import objective_of
 from napari_dense_ssl.engine.schedule import generation_span

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dense_ssl.core.errors import ScoreError, SettingsError
-from napari_dense_ssl.core.events import Audited, Beat, Event, Finished, Noted, Started, Step
+from napari_dense_ssl.core.events import Audited, Beat, Event, Finished, Noted, Started
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.evaluate import audit_figures as figure
 from napari_dense_ssl.evaluate.audit_crops import CropPairs, audited_part, choose_crop, draw_pairs
@@ -22,7 +21,8 @@ from napari_dense_ssl.evaluate.audit_measured import measured, result_of
 from napari_dense_ssl.evaluate.audit_passes import Encode, Plan, Seen, blank_classes, pass_pairs
 from napari_dense_ssl.evaluate.audit_result import TruthScores
 from napari_dense_ssl.evaluate.audit_truth import audited_truth, truth_pixels
-from napari_dense_ssl.evaluate.compare import open_labels
+from napari_dense_ssl.evaluate.clock import Clock
+from napari_dense_ssl.evaluate.label_sources import label_source
 from napari_dense_ssl.volume import Intensity, Volume
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def audit_encoder(
     volume = volume if isinstance(volume, Volume) else Volume.from_arrays([volume])
     box = Box.whole(volume.shape) if region is None else region
     box.check(volume.shape)
-    labels = None if truth is None else open_labels(truth, "classes")
+    labels = None if truth is None else label_source(truth, "classes", "truth").array
     if labels is not None and tuple(labels.shape) != volume.shape:
         raise ScoreError(
             f"The truth has the shape {tuple(labels.shape)}, the volume {volume.shape} (Z, Y, X); give "
@@ -195,7 +195,7 @@ def audit_encoder(
         pixels=pixels_a_call,
     )
     in_crops = 0 if labels is None else -(-truth_pixels(part) // edge**2)
-    clock = _Clock(2 * crops + plan.turned + 2 * plan.angled + plan.noise + in_crops)
+    clock = Clock(2 * crops + plan.turned + 2 * plan.angled + plan.noise + in_crops)
     yield Started("audit", clock.total, "crop", (details or {}) | {"crop": edge, "region": str(box)})
     if not part.held_out:
         yield Noted(
@@ -327,22 +327,4 @@ def _check(crops: int, slices: int = 1) -> None:
         raise SettingsError(
             f"slices is {slices}; give the odd number of neighbouring slices that the encoder sees at once, "
             "the classes' own in the middle."
-        )
-
-
-class _Clock:
-    """Counts crops (or areas as large) and guesses the time that is left for them."""
-
-    def __init__(self, total: int) -> None:
-        self.total, self._done, self._begun = total, 0.0, time.perf_counter()
-
-    def step(self, crops: float) -> Step:
-        self._done = min(self._done + crops, self.total)
-        seconds = time.perf_counter() - self._begun
-        return Step(
-            index=round(self._done),
-            total=self.total,
-            fraction=self._done / self.total,
-            seconds_left=seconds / self._done * (self.total - self._done),
-            samples_per_second=self._done / max(seconds, 1e-9),
         )

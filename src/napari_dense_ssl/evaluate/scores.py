@@ -9,21 +9,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 from scipy.stats import entropy
-from sklearn.metrics.cluster import expected_mutual_information
 
 from napari_dense_ssl.core.errors import ScoreError
+from napari_dense_ssl.evaluate.expected_information import expected_information
+from napari_dense_ssl.evaluate.naming import UNNAMED, match_one_to_one, name_by_weight
 from napari_dense_ssl.evaluate.tables import Contingency
-
-_EXACT_EXPECTATION_PIXELS = 50_000_000
-"""Up to here the expected mutual information is summed exactly; beyond, that sum costs gigabytes."""
 
 _IN_USE = 1e-3
 """Share of the pixels above which a class counts as used."""
-
-_UNNAMED = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +46,19 @@ class Scores:
     miou_hungarian : float
         The same, with one predicted class for each truth class, matched for the greatest overlap
         (Hungarian method) on the fit slices.
-    iou : mapping of int to float
-        Intersection / union by truth class, named by majority.
+    mdice : float
+        Mean over the truth's classes of 2 intersection / (area + area), named by majority.
+    iou, dice : mapping of int to float
+        By truth class, named by majority.
+    iou_hungarian, dice_hungarian : mapping of int to float
+        By truth class, one predicted class each.
     accuracy : float
         Share of pixels named rightly by majority.
+    adapted_rand_error : float
+        1 - F of the pairs of pixels that prediction and truth join (Arganda-Carreras et al. 2015), 0 to 1;
+        0 is perfect. Pixels left out do not enter it.
+    adapted_rand_precision, adapted_rand_recall : float
+        Share of the pairs that the prediction joins which the truth joins, and the other way round.
     voi_split, voi_merge : float
         Variation of information in bits: H(prediction | truth), what was cut up, and
         H(truth | prediction), what was run together. 0 is perfect.
@@ -62,8 +66,8 @@ class Scores:
         exp H(class): 1 for one class everywhere, K for K classes of equal area.
     classes_used : int
         Predicted classes that hold more than a thousandth of the pixels.
-    names : mapping of int to int
-        The truth label that each predicted class is named by (majority); unnamed ones are missing.
+    names, names_hungarian : mapping of int to int
+        The truth label that each predicted class is named by; unnamed ones are missing.
     coverage : float
         Share of the labelled pixels that are predicted, 0 to 1.
     pixels : int
@@ -76,13 +80,21 @@ class Scores:
     miou: float
     miou_fair: float
     miou_hungarian: float
+    mdice: float
     iou: Mapping[int, float]
+    dice: Mapping[int, float]
+    iou_hungarian: Mapping[int, float]
+    dice_hungarian: Mapping[int, float]
     accuracy: float
+    adapted_rand_error: float
+    adapted_rand_precision: float
+    adapted_rand_recall: float
     voi_split: float
     voi_merge: float
     effective_classes: float
     classes_used: int
     names: Mapping[int, int]
+    names_hungarian: Mapping[int, int]
     coverage: float
     pixels: int
 
@@ -117,92 +129,148 @@ def score_tables(score: Contingency, fit: Contingency | None = None, *, named: b
             )
     predicted = np.union1d(score.predicted, fit.predicted)
     truth = np.union1d(score.truth, fit.truth)
-    on_score, on_fit = score.dense(predicted, truth), fit.dense(predicted, truth)
+    on_score, on_fit = score.spread(predicted, truth), fit.spread(predicted, truth)
     if named:
-        majority = fair = hungarian = np.where(np.isin(predicted, truth), predicted, _UNNAMED)
+        same = np.where(np.isin(predicted, truth), np.searchsorted(truth, predicted), UNNAMED)
+        majority = fair = hungarian = same
     else:
-        area = np.maximum(on_fit.sum(0), 1)
-        majority = _name(on_fit, truth)
-        fair = _name(on_fit / area, truth)
-        hungarian = _match(on_fit, truth)
-    iou = _iou(on_score, majority, truth)
-    right = int(on_score[majority[:, None] == truth[None]].sum())
-    h_class, h_truth = float(entropy(on_score.sum(1))), float(entropy(on_score.sum(0)))
+        cells = on_fit.tocoo()
+        rows, columns = cells.row.astype(np.int64), cells.col.astype(np.int64)
+        area = np.asarray(on_fit.sum(axis=0)).ravel()
+        majority = name_by_weight(rows, columns, cells.data, len(predicted))
+        fair = name_by_weight(rows, columns, cells.data / area[columns], len(predicted))
+        hungarian = match_one_to_one(on_fit)
+    iou, dice = overlaps(on_score, majority, truth)
+    iou_hungarian, dice_hungarian = overlaps(on_score, hungarian, truth)
+    sizes = np.asarray(on_score.sum(axis=1)).ravel()
+    h_class, h_truth = float(entropy(sizes)), float(entropy(np.asarray(on_score.sum(axis=0)).ravel()))
     mutual = max(0.0, h_class + h_truth - float(entropy(score.counts.data)))
+    pairs = _Pairs.of(score.counts)
     return Scores(
         mi_frac=mutual / h_truth if h_truth > 0 else 0.0,
         ami=_adjusted_mutual(score, mutual, h_class, h_truth),
-        ari=_adjusted_rand(score.counts),
-        miou=float(np.mean(list(iou.values()))),
-        miou_fair=float(np.mean(list(_iou(on_score, fair, truth).values()))),
-        miou_hungarian=float(np.mean(list(_iou(on_score, hungarian, truth).values()))),
+        ari=pairs.adjusted_rand,
+        miou=_mean(iou),
+        miou_fair=_mean(overlaps(on_score, fair, truth)[0]),
+        miou_hungarian=_mean(iou_hungarian),
+        mdice=_mean(dice),
         iou=iou,
-        accuracy=right / score.total,
+        dice=dice,
+        iou_hungarian=iou_hungarian,
+        dice_hungarian=dice_hungarian,
+        accuracy=_right(on_score, majority) / score.total,
+        adapted_rand_error=1 - pairs.fscore,
+        adapted_rand_precision=pairs.precision,
+        adapted_rand_recall=pairs.recall,
         voi_split=(h_class - mutual) / math.log(2),
         voi_merge=(h_truth - mutual) / math.log(2),
         effective_classes=float(np.exp(h_class)),
-        classes_used=int(np.count_nonzero(on_score.sum(1) > _IN_USE * score.total)),
-        names={int(k): int(v) for k, v in zip(predicted, majority, strict=True) if v != _UNNAMED},
+        classes_used=int(np.count_nonzero(sizes > _IN_USE * score.total)),
+        names=_named(predicted, truth, majority),
+        names_hungarian=_named(predicted, truth, hungarian),
         coverage=score.total / (score.total + score.unpredicted),
         pixels=score.total,
     )
 
 
-def _name(weight: NDArray[Any], truth: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Name each row by its heaviest column; rows without weight stay unnamed."""
-    return np.where(weight.sum(1) > 0, truth[weight.argmax(1)], _UNNAMED)
+def overlaps(
+    table: csr_array, names: NDArray[np.int64], truth: NDArray[np.int64]
+) -> tuple[dict[int, float], dict[int, float]]:
+    """Return IoU and Dice of each truth class that occurs in a table.
+
+    Parameters
+    ----------
+    table : csr_array, shape (R, C), int64
+    names : ndarray, shape (R,)
+        Column that each row is named by, or below 0.
+    truth : ndarray, shape (C,)
+        Labels of the columns.
+    """
+    cells = table.tocoo()
+    width = len(truth)
+    area = np.asarray(table.sum(axis=0)).ravel()
+    hits = names[cells.row] == cells.col
+    both = np.bincount(cells.col[hits], cells.data[hits], width)
+    given = names >= 0
+    claimed = np.bincount(names[given], np.asarray(table.sum(axis=1)).ravel()[given], width)
+    seen = np.flatnonzero(area)
+    iou = {int(truth[c]): float(both[c] / (claimed[c] + area[c] - both[c])) for c in seen}
+    dice = {int(truth[c]): float(2 * both[c] / (claimed[c] + area[c])) for c in seen}
+    return iou, dice
 
 
-def _match(table: NDArray[np.int64], truth: NDArray[np.int64]) -> NDArray[np.int64]:
-    names = np.full(len(table), _UNNAMED, np.int64)
-    rows, columns = linear_sum_assignment(table, maximize=True)
-    names[rows] = truth[columns]
-    return names
+def _mean(values: Mapping[int, float]) -> float:
+    return float(np.mean(list(values.values())))
 
 
-def _iou(table: NDArray[np.int64], names: NDArray[np.int64], truth: NDArray[np.int64]) -> dict[int, float]:
-    """Intersection over union of each truth class that occurs in `table`."""
-    result = {}
-    for column, label in enumerate(truth):
-        area = int(table[:, column].sum())
-        if area:
-            rows = table[names == label]
-            both = int(rows[:, column].sum())
-            result[int(label)] = both / (int(rows.sum()) + area - both)
-    return result
+def _right(table: csr_array, names: NDArray[np.int64]) -> int:
+    cells = table.tocoo()
+    return int(cells.data[names[cells.row] == cells.col].sum())
+
+
+def _named(
+    predicted: NDArray[np.int64], truth: NDArray[np.int64], names: NDArray[np.int64]
+) -> dict[int, int]:
+    return {int(p): int(truth[n]) for p, n in zip(predicted, names, strict=True) if n != UNNAMED}
 
 
 def _adjusted_mutual(table: Contingency, mutual: float, h_class: float, h_truth: float) -> float:
-    """Compute the adjusted mutual information (Vinh, Epps & Bailey 2010), arithmetic normalisation.
-
-    For tables beyond `_EXACT_EXPECTATION_PIXELS` the expectation is its leading term
-    (R - 1)(C - 1) / 2N, by then some 1e-6 nats for a map of 50 classes.
-    """
+    """Compute the adjusted mutual information (Vinh, Epps & Bailey 2010), arithmetic normalisation."""
     rows, columns = table.counts.shape
     if rows == columns == 1:
         return 1.0
-    if table.total <= _EXACT_EXPECTATION_PIXELS:
-        expected = float(expected_mutual_information(table.counts, table.total))
-    else:
-        expected = (rows - 1) * (columns - 1) / (2 * table.total)
+    expected = expected_information(table.counts)
     room = (h_class + h_truth) / 2 - expected
     tiny = float(np.finfo(np.float64).eps)
     room = min(room, -tiny) if room < 0 else max(room, tiny)
     return (mutual - expected) / room
 
 
-def _adjusted_rand(counts: csr_array) -> float:
-    """Compute the adjusted Rand index (Hubert & Arabie 1985), in whole numbers that cannot overflow."""
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """Ordered pairs of different pixels, in whole numbers that cannot overflow.
 
-    def squares(values: NDArray[Any]) -> int:
-        return sum(int(v) ** 2 for v in values)
+    Those that both join, the prediction joins, the truth joins, and all.
+    """
 
-    total = int(counts.sum())
-    cells = squares(counts.data)
-    rows, columns = squares(counts.sum(axis=1)), squares(counts.sum(axis=0))
-    together, split, merged = cells - total, columns - cells, rows - cells
-    apart = total**2 - cells - split - merged
-    if split == 0 and merged == 0:
-        return 1.0
-    pairs = (together + split) * (split + apart) + (together + merged) * (merged + apart)
-    return 2 * (together * apart - split * merged) / pairs
+    both: int
+    predicted: int
+    truth: int
+    all: int
+
+    @classmethod
+    def of(cls, counts: csr_array) -> _Pairs:
+        def squares(values: NDArray[Any]) -> int:
+            return sum(int(v) ** 2 for v in np.asarray(values).ravel())
+
+        total = int(counts.sum())
+        cells = squares(counts.data) - total
+        return cls(
+            cells, squares(counts.sum(axis=1)) - total, squares(counts.sum(axis=0)) - total, total**2 - total
+        )
+
+    @property
+    def adjusted_rand(self) -> float:
+        """Adjusted Rand index (Hubert & Arabie 1985)."""
+        split, merged = self.truth - self.both, self.predicted - self.both
+        apart = self.all - self.both - split - merged
+        if split == 0 and merged == 0:
+            return 1.0
+        chance = (self.both + split) * (split + apart) + (self.both + merged) * (merged + apart)
+        return 2 * (self.both * apart - split * merged) / chance
+
+    @property
+    def precision(self) -> float:
+        """Share of the predicted pairs that are true; 1 where none is predicted."""
+        return self.both / self.predicted if self.predicted else 1.0
+
+    @property
+    def recall(self) -> float:
+        """Share of the true pairs that are predicted; 1 where there is none."""
+        return self.both / self.truth if self.truth else 1.0
+
+    @property
+    def fscore(self) -> float:
+        """Harmonic mean of both."""
+        pairs = self.predicted + self.truth
+        return 2 * self.both / pairs if pairs else 1.0

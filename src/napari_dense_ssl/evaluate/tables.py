@@ -62,6 +62,18 @@ class Contingency:
         table[rows, np.searchsorted(truth, self.truth)[cells.col]] = cells.data
         return table
 
+    def spread(self, predicted: NDArray[np.int64], truth: NDArray[np.int64]) -> csr_array:
+        """Do the same for tables of any size: the zeros are not stored.
+
+        Returns
+        -------
+        csr_array, shape (len(predicted), len(truth)), int64
+        """
+        cells = self.counts.tocoo()
+        rows = np.searchsorted(predicted, self.predicted)[cells.row]
+        columns = np.searchsorted(truth, self.truth)[cells.col]
+        return coo_array((cells.data, (rows, columns)), shape=(len(predicted), len(truth))).tocsr()
+
     def __add__(self, other: Contingency) -> Contingency:
         cells = [table.counts.tocoo() for table in (self, other)]
         labels = [table.predicted[c.row] for table, c in zip((self, other), cells, strict=True)]

@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 _KEPT = ("name", "opacity", "visible", "blending")  # of the layers that those from disk take the place of
 
 
-def ask_where(parent: QWidget, suggestion: Path) -> Path | None:
+def ask_where(
+    parent: QWidget, suggestion: Path, title: str = "OME-Zarr to write, or an unfinished one to go on with"
+) -> Path | None:
     """Ask for the OME-Zarr to write, or an unfinished one to go on with; None where the user does not say."""
     text, _ = QFileDialog.getSaveFileName(
         parent,
-        "OME-Zarr to write, or an unfinished one to go on with",
+        title,
         str(suggestion),
         "OME-Zarr (*.zarr)",
         options=QFileDialog.Option.DontConfirmOverwrite,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from napari_dense_ssl.volume.class_labels import grouped_map, read_map_classes, write_map_classes
     from napari_dense_ssl.volume.export import Part, write_volume, writing
     from napari_dense_ssl.volume.intensity import Intensity
+    from napari_dense_ssl.volume.label_output import LabelOutput
     from napari_dense_ssl.volume.multiscale import World
     from napari_dense_ssl.volume.opening import list_datasets, list_labels, open_volume
     from napari_dense_ssl.volume.output import Output, create_output, open_output
@@ -27,6 +28,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "class_labels": ["grouped_map", "read_map_classes", "write_map_classes"],
         "export": ["Part", "write_volume", "writing"],
         "intensity": ["Intensity"],
+        "label_output": ["LabelOutput"],
         "multiscale": ["World"],
         "opening": ["list_datasets", "list_labels", "open_volume"],
         "output": ["Output", "create_output", "open_output"],
@@ -36,6 +38,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
 
 __all__ = [
     "Intensity",
+    "LabelOutput",
     "Output",
     "Part",
     "SavedClasses",

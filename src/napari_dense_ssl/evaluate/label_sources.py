@@ -1,0 +1,99 @@
+"""Label volumes from wherever they are, with their place in the world where it is known."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_dense_ssl.core.errors import ScoreError
+from napari_dense_ssl.core.geometry import VoxelSize
+from napari_dense_ssl.volume import Volume, open_volume
+
+
+@dataclass(frozen=True, eq=False)
+class LabelSource:
+    """Labels that are read a few slices at a time.
+
+    Attributes
+    ----------
+    array : array-like, shape (Z, Y, X)
+        Cut with slices.
+    name : str
+        What messages call it.
+    voxel_size : VoxelSize or None
+        In nm; None where it is not known.
+    translation : tuple of float
+        World coordinates of the centre of voxel 0, nm.
+    file : str or None
+        Where it lies on disk.
+    """
+
+    array: Any
+    name: str
+    voxel_size: VoxelSize | None = None
+    translation: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    file: str | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of voxels along Z, Y and X."""
+        z, y, x = (int(n) for n in self.array.shape)
+        return z, y, x
+
+    def planes(self, chosen: slice) -> NDArray[Any]:
+        """Return whole slices, shape (n, Y, X)."""
+        return np.asarray(self.array[chosen])
+
+
+def label_source(source: Any, label: str, name: str) -> LabelSource:
+    """Open labels.
+
+    Parameters
+    ----------
+    source : path, Volume, LabelSource or array
+        A path may be an OME-Zarr that holds a ``labels`` group, such as our predictions.
+    label : str
+        Which label image of such a group.
+    name : str
+        What messages call an array.
+
+    Raises
+    ------
+    ScoreError
+        If there is no such label image, or an array has other axes.
+    VolumeError
+        If a path cannot be opened.
+    """
+    if isinstance(source, LabelSource):
+        return source
+    if isinstance(source, str | os.PathLike):
+        source = open_volume(_inside(os.fspath(source), label))
+    if isinstance(source, Volume):
+        size = source.voxel_size if source.voxel_size_known else None
+        file = None if source.format == "array" else source.source
+        return LabelSource(source.data, source.source, size, source.translation, file)
+    array = source if hasattr(source, "shape") else np.asarray(source)
+    if len(array.shape) == 2:
+        array = array[None]
+    if len(array.shape) != 3:
+        raise ScoreError(
+            f"Labels have the axes Z, Y, X (or Y, X), but an array of shape {tuple(array.shape)} came; "
+            "choose one channel and one time point."
+        )
+    return LabelSource(array, name)
+
+
+def _inside(path: str, label: str) -> str:
+    """Return the path of a label image where one is held by an OME-Zarr, else the path itself."""
+    inside = Path(path) / "labels"
+    if not inside.is_dir():
+        return path
+    if not (inside / label).is_dir():
+        held = ", ".join(sorted(p.name for p in inside.iterdir() if p.is_dir())) or "none"
+        raise ScoreError(f"{path} has no label image named {label!r}; it holds: {held}.")
+    return str(inside / label)
