@@ -22,9 +22,8 @@ from napari_dense_ssl.predict import (
     probe,
     scribble,
 )
-from napari_dense_ssl.predict.scribble_files import reading
 from napari_dense_ssl.predict.scribbling import _Session
-from napari_dense_ssl.volume import Volume, open_output, open_volume
+from napari_dense_ssl.volume import Volume, open_output
 
 SETTINGS = ProbeSettings(tile=64, chunk=32, members=2, hidden=16)
 WHOLE = Box((0, 0, 0), (1, 80, 96))
@@ -194,14 +193,14 @@ def test_only_what_is_in_view_is_previewed_and_the_middle_first(predictor, volum
     events.close()
 
 
-def test_peoples_scribbles_on_a_2d_image(real_data, small_encoder, cpu, tmp_path):
+def test_peoples_scribbles_on_a_2d_image(real_data, small_encoder, cpu):
     """A 2-D image goes the way of a volume, as one of a single slice; scribbled on by a person."""
-    for name in ("raw", "scribbles"):
-        image = tifffile.imread(real_data(f"hrdv2/{name}.tif"), key=0)[:256, :256]
-        tifffile.imwrite(tmp_path / f"{name}.tif", image, photometric="minisblack")
-    volume = open_volume(tmp_path / "raw.tif")
-    assert volume.shape == (1, 256, 256)
-    *_, (_, _, (drawn, _)) = reading(tmp_path / "scribbles.tif", volume.shape)
+    raw, strokes = (
+        tifffile.imread(real_data(f"hrdv2/{name}.tif"), key=0)[None, :256, :256]
+        for name in ("raw", "scribbles")
+    )
+    volume = Volume.from_arrays([raw])
+    drawn = SparseLabels.of(strokes)
     scribbles = Scribbles.of(*drawn.places())
     settings = ProbeSettings(members=1, hidden=8, most_pixels=200)
     cache = MapCache(volume.shape, 10**9, counted=False)

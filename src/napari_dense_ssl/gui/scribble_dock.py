@@ -8,30 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QFileDialog
 
 from napari_dense_ssl.core.errors import RunError, ScribbleError, SettingsError
-from napari_dense_ssl.core.events import Event, Noted, Pictured, Preview, Started, Step
-from napari_dense_ssl.core.geometry import Box
+from napari_dense_ssl.core.events import Event, Noted, Pictured, Preview, Step
 from napari_dense_ssl.core.watch import Desk, View
 from napari_dense_ssl.gui.fields import duration
 from napari_dense_ssl.gui.follower import LIMIT, Follower
 from napari_dense_ssl.gui.job import Outcome
 from napari_dense_ssl.gui.layers import LayerSource, layer_source
 from napari_dense_ssl.gui.memory import cache_bytes
-from napari_dense_ssl.gui.picking import Picker
 from napari_dense_ssl.gui.prediction import PredictorKeeper
-from napari_dense_ssl.gui.remember import add_recent
+from napari_dense_ssl.gui.scribble_classes import ClassStrokes
 from napari_dense_ssl.gui.scribble_form import SHOWN, ScribbleForm
-from napari_dense_ssl.gui.scribble_helpers import Guide, class_maps, numbers_of, scribble_classes
-from napari_dense_ssl.gui.scribble_jobs import applied, scribbled
-from napari_dense_ssl.gui.scribble_layers import ScribbleMaps, add_scribbles, add_whole
+from napari_dense_ssl.gui.scribble_guide import Guide
+from napari_dense_ssl.gui.scribble_jobs import scribbled
+from napari_dense_ssl.gui.scribble_layers import ScribbleMaps, add_scribbles
+from napari_dense_ssl.gui.scribble_output import ScribbleOutput
 from napari_dense_ssl.gui.scribble_store import ScribbleStore
 from napari_dense_ssl.gui.session import runs_of_session
 from napari_dense_ssl.gui.views import stack_shape
-from napari_dense_ssl.gui.whole import ask_where, room_for
-from napari_dense_ssl.predict.label_counts import LabelCounts
-from napari_dense_ssl.predict.sparse_labels import MOST_VOXELS, SparseLabels
+from napari_dense_ssl.predict.sparse_labels import SparseLabels
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -47,12 +43,10 @@ class ScribbleDock(ScribbleForm):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
-        self._keeper = PredictorKeeper()
+        self.keeper = PredictorKeeper()
         self.follower = Follower(napari_viewer, self)
         self.guide = Guide(napari_viewer)
         self.maps: ScribbleMaps | None = None
-        self.counts = LabelCounts()
-        self._counted_voxel: Any = None
         self._all: dict[tuple[str, str, str], ScribbleMaps] = {}
         self._desk: Desk[Any] = Desk()
         self._painted: Any = None  # the layer that is listened to
@@ -60,28 +54,24 @@ class ScribbleDock(ScribbleForm):
         self._stroke_timer = QTimer(self)
         self._stroke_timer.setSingleShot(True)
         self._stroke_timer.timeout.connect(self.ask)
-        self._picker = Picker(napari_viewer, self._class_maps, self._picked)
         self.store = ScribbleStore(self)
+        self.output = ScribbleOutput(self)
+        self.classes = ClassStrokes(self)
         self.follower.happened.connect(self._followed)
         self.follower.ended.connect(self._follow_ended)
         self.follower.looked.connect(self._looked)
         self.new_button.clicked.connect(self.new)
         self.suggest_button.clicked.connect(self.suggest_next)
-        self.pick_button.toggled.connect(self._pick_toggled)
-        self.pick_field.returnPressed.connect(self._numbers_typed)
-        self.apply_button.clicked.connect(self.apply)
         self.stop_button.clicked.connect(self.stop)
         self.follow.toggled.connect(self._follow_toggled)
         self.shown.currentIndexChanged.connect(self._show_layers)
         self.table.chosen.connect(self._take_label)
-        self.table.save_button.clicked.connect(self._save_table)
         self.labels.changed.connect(self._recolour)
         self.device.currentIndexChanged.connect(self._refollow)
         self.run_field.changed.connect(self._chosen_changed)
         self.layer.layer_changed.connect(self._chosen_changed)
         self.scribbles.layer_changed.connect(self._scribbles_changed)
         napari_viewer.layers.events.removed.connect(self._removed)
-        napari_viewer.dims.events.ndisplay.connect(self._turned)
         runs_of_session().added.connect(self._run_added)
         self.run_field.set_path(runs_of_session().latest)
         self._scribbles_changed()
@@ -103,7 +93,7 @@ class ScribbleDock(ScribbleForm):
         source.check()
         return source
 
-    def _chosen(self) -> tuple[LayerSource, Any]:
+    def chosen(self) -> tuple[LayerSource, Any]:
         """Return the image and its layer of scribbles, where there is a run too."""
         source = self.image()
         if not self.run_path():
@@ -214,7 +204,7 @@ class ScribbleDock(ScribbleForm):
         self.update_buttons()
 
     def _start_following(self) -> None:
-        chosen = self.attempt("Segmenting", self._chosen)
+        chosen = self.attempt("Segmenting", self.chosen)
         if chosen is None:
             self.follow.setChecked(False)
             return
@@ -222,7 +212,7 @@ class ScribbleDock(ScribbleForm):
         run, limit = self.run_path(), cache_bytes()
         maps = self.maps = self._maps_of(source, str(layer.unique_id), run)
         maps.demand()
-        keeper, source, cache = self._keeper, maps.source, maps.cache
+        keeper, source, cache = self.keeper, maps.source, maps.cache
         device, settings = self.device.kind(), self.settings()
         desk = self._desk = Desk()
         self._asked = None
@@ -317,124 +307,7 @@ class ScribbleDock(ScribbleForm):
             f"{found.pixels:,} px. Scribble what it is."
         )
 
-    def _class_maps(self) -> list[Any]:
-        image = self.layer.layer()
-        if not self.pick_button.isChecked() or image is None:
-            return []
-        return class_maps(self.viewer, str(image.unique_id))
-
-    def _pick_toggled(self, on: bool) -> None:
-        layer = self.scribbles.layer()
-        if layer is not None:
-            layer.mode = "pan_zoom" if on else "paint"
-        if on:
-            self.status.setText("Click on a class in the class map.")
-
-    def _picked(self, label: int) -> None:
-        if not self.pick_button.isChecked():
-            return
-        if not label:
-            self.status.setText("There is no class at that place; click where the class map is computed.")
-            return
-        self.pick_button.setChecked(False)
-        self.scribble_classes([label])
-
-    def _numbers_typed(self) -> None:
-        numbers = self.attempt("Scribbling a class", lambda: numbers_of(self.pick_field.text()))
-        if numbers is not None:
-            self.scribble_classes([number + 1 for number in numbers])
-
-    def scribble_classes(self, labels: list[int]) -> None:
-        """Scribble some pixels of classes (class + 1) in this slice with the chosen label."""
-
-        def act() -> int:
-            layer = self.scribbles.layer()
-            if layer is None:
-                raise ScribbleError("There is nothing to scribble on yet; press New.")
-            value = self.table.label()
-            count = scribble_classes(self.viewer, self.image(), layer, labels, value)
-            named = ", ".join(str(label - 1) for label in labels)
-            self.status.setText(f"{count:,} pixels of class {named} are now {self.labels.name(value)}.")
-            return count
-
-        self.attempt("Scribbling a class", act)
-
-    # -- to disk ---------------------------------------------------------------------------------------
-
-    def apply(self) -> None:
-        """Segment the region, or the whole volume, into an OME-Zarr; go on where one is unfinished."""
-
-        def prepare() -> tuple[LayerSource, Any, Box | None]:
-            source, layer = self._chosen()
-            from napari_dense_ssl.predict.scribbles import Scribbles
-
-            return source, Scribbles.of(*layer.data.places()), self.region.box(self.layer.layer())
-
-        begun = self.attempt("Segmenting", prepare)
-        if begun is None:
-            return
-        source, scribbles, region = begun
-        run = self.run_path()
-        out = ask_where(self, Path(run) / f"{source.name} segmentation.zarr")
-        if out is None:
-            return
-        keeper, device, settings = self._keeper, self.device.kind(), self.settings()
-        found: dict[str, Any] = {}
-        counts = LabelCounts()
-        shape = source.shape if region is None else region.shape
-        room = "" if out.exists() else room_for(out, shape, ("classes",))
-
-        def happened(event: Event) -> None:
-            match event:
-                case Started(details=details):
-                    done = details.get("done_before", 0)
-                    before = f" {done} of {event.total} blocks were there already." if done else ""
-                    self.status.setText(
-                        f"Writing {out}.{before} {room} It may be stopped, and gone on with later."
-                    )
-                case Step():
-                    self.progress.advance(event)
-                case Noted(message=message):
-                    self.status.setText(message)
-                case _:
-                    pass
-
-        def ended(outcome: Outcome) -> None:
-            if outcome is Outcome.FINISHED:
-                self.counts, self._counted_voxel = counts, source.voxel_size
-                self.table.set_whole(counts.total, source.voxel_size)
-                add_whole(self.viewer, found, source, run, out, self.labels)
-                self.progress.finish("done")
-                self.status.setText(f"The segmentation is in {out}.")
-                add_recent("runs", self.run_field.path())
-            else:
-                failed = outcome is Outcome.FAILED
-                self.progress.finish("failed" if failed else "stopped")
-                text = f"Stopped. Choose {out} again under Segment to disk to go on with it."
-                self.status.setText(self.job.message if failed and self.job is not None else text)
-            self.update_buttons()
-
-        self.progress.begin("starting …")
-        self.run(
-            "Segmenting the volume",
-            lambda: applied(keeper, source, run, device, settings, scribbles, region, out, found, counts),
-            happened=happened,
-            ended=ended,
-            source=source.identity,
-        )
-
-    def _save_table(self) -> None:
-        suggestion = str(Path(self.run_path() or Path.home()) / "label counts.csv")
-        text, _ = QFileDialog.getSaveFileName(
-            self, "Counts of each label in each slice", suggestion, "CSV (*.csv)"
-        )
-        if text:
-            place = Path(text if text.endswith(".csv") else f"{text}.csv")
-            made = self.attempt(
-                "Saving the table", lambda: self.counts.write(place, self._counted_voxel, self.labels.name)
-            )
-            if made is not None:
-                self.status.setText(f"The counts are in {made}.")
+    # -- the window ------------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """Stop the job; where there is none, stop segmenting."""
@@ -444,8 +317,6 @@ class ScribbleDock(ScribbleForm):
         self.job.stop()
         self.status.setText("Stopping …")
         self.update_buttons()
-
-    # -- the window ------------------------------------------------------------------------------------
 
     def update_buttons(self) -> None:
         """Enable what can be done now."""
@@ -460,7 +331,7 @@ class ScribbleDock(ScribbleForm):
         self.suggest_button.setEnabled(bool(self.guide.suggestions))
         self.pick_button.setEnabled(drawn)
         self.pick_field.setEnabled(drawn)
-        self.table.save_button.setEnabled(bool(self.counts.slices))
+        self.table.save_button.setEnabled(bool(self.output.counts.slices))
         stoppable = self.busy and self.job is not None and not self.job.stopping
         self.stop_button.setEnabled(bool(stoppable or (self.follow.isChecked() and not self.busy)))
 
@@ -497,15 +368,6 @@ class ScribbleDock(ScribbleForm):
         self.run_field.refresh()
         self.run_field.set_path(path)
 
-    def _turned(self, event: Any = None) -> None:
-        """Do not let a 3-D view read scribbles of a volume that does not fit into memory."""
-        layer = self.scribbles.layer()
-        if layer is not None and self.viewer.dims.ndisplay == 3 and layer.data.size > MOST_VOXELS:
-            layer.visible = False
-            self.status.setText(
-                f"{layer.name} is hidden in 3-D: the volume is too large to be drawn at once."
-            )
-
     def _removed(self, event: Any) -> None:
         identity = str(event.value.unique_id)
         for key in [key for key in self._all if identity in key[:2]]:
@@ -514,20 +376,19 @@ class ScribbleDock(ScribbleForm):
             maps.setParent(None)
             if maps is self.maps:
                 self.maps = None
-        self._keeper.forget(identity)
+        self.keeper.forget(identity)
 
     def shut(self) -> None:
         """Let go of the viewer, stop the jobs; the layers stay."""
         self._stroke_timer.stop()
         self.follower.shut()
         self._listen_no_more()
-        self._picker.close()
+        self.classes.shut()
         self.viewer.layers.events.removed.disconnect(self._removed)
-        self.viewer.dims.events.ndisplay.disconnect(self._turned)
         runs_of_session().added.disconnect(self._run_added)
         for maps in self._all.values():
             maps.close()
         self._all.clear()
         self.maps = None
-        self._keeper.clear()
+        self.keeper.clear()
         super().shut()

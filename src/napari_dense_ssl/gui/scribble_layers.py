@@ -26,7 +26,7 @@ LABELS_MEAN = "the scribbles' labels; 0 is not segmented"
 
 _BRUSH = 6  # px
 _KINDS = {"classes": "segmentation", "error": "uncertainty"}
-_LOOK: dict[str, Any] = {"colormap": "magma", "blending": "additive", "opacity": 0.7}
+_LOOK: dict[str, Any] = {"colormap": "magma", "blending": "translucent", "opacity": 0.6}
 
 
 def is_scribbles(layer: Any) -> bool:

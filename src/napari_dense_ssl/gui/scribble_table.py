@@ -55,18 +55,18 @@ class LabelTable(QWidget):
         self.table.setShowGrid(False)
         self.table.setWordWrap(False)
         self.table.setIconSize(QSize(_SWATCH, _SWATCH))
-        self.table.setMinimumHeight(150)
+        self.table.setMinimumHeight(116)
         self.table.verticalHeader().hide()
         self.table.verticalHeader().setDefaultSectionSize(22)
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         header.setHighlightSections(False)
-        self.add_button = QPushButton("Add label")
+        self.add_button = QPushButton("Add")
         self.add_button.setToolTip("One more label to paint with")
         self.colour_button = QPushButton("Colour …")
         self.colour_button.setToolTip("Another colour for the chosen label")
-        self.save_button = QPushButton("Save table …")
+        self.save_button = QPushButton("Counts …")
         self.save_button.setToolTip(
             "Counts of each label in each slice of what was segmented to disk, as CSV: voxels, share, volume "
             "in µm³"

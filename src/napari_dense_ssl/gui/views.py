@@ -131,11 +131,14 @@ def to_world(viewer: Viewer, layer: Image, place: Any) -> np.ndarray[Any, np.dty
     return point
 
 
-def go_to(viewer: Viewer, layer: Image, place: tuple[int, int, int]) -> None:
-    """Bring a voxel of a stack into the middle of a view of slices."""
+def go_to(viewer: Viewer, layer: Image, place: tuple[int, int, int], near: int = 400) -> None:
+    """Bring a voxel of a stack into the middle of a view of slices, which shows `near` px at most."""
     point = to_world(viewer, layer, place)
     axis = viewer.dims.ndim - 3
     viewer.dims.set_point(axis, float(point[-3]))
-    centre = list(viewer.scene.camera.center)
+    camera = viewer.scene.camera
+    centre = list(camera.center)
     centre[-2:] = [float(point[-2]), float(point[-1])]
-    viewer.scene.camera.center = tuple(centre)
+    camera.center = tuple(centre)
+    beside = to_world(viewer, layer, (place[0], place[1], place[2] + near))
+    camera.zoom = max(camera.zoom, min(viewer.canvas.size) / max(1e-9, float(np.abs(beside - point).max())))

@@ -43,9 +43,9 @@ def suggest(
 ) -> tuple[Suggestion, ...]:
     """Return places in the most uncertain connected regions of a slice, the most uncertain region first.
 
-    Regions are where the uncertainty, smoothed, is among the highest twentieth, so that thin borders between
-    classes, which are uncertain everywhere, count less than areas. They are ranked by their summed
-    uncertainty; the place is where a region is least certain.
+    Regions are where the uncertainty, smoothed, is among the highest twentieth and at least half its maximum,
+    so that thin borders between classes, which are uncertain everywhere, count less than areas. They are
+    ranked by their summed uncertainty; the place is where a region is least certain.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def suggest(
     smooth = np.where(
         known, ndimage.gaussian_filter(values * share, _SMOOTH / _STEP) / np.maximum(weight, 1e-6), 0
     )
-    limit = max(_LEAST, float(np.quantile(smooth[known], _QUANTILE)))
+    limit = max(_LEAST, float(np.quantile(smooth[known], _QUANTILE)), float(smooth.max()) / 2)
     regions, number = ndimage.label(smooth >= limit)
     total = np.bincount(regions.ravel(), smooth.ravel(), minlength=number + 1)
     sizes = np.bincount(regions.ravel(), share.ravel(), minlength=number + 1) * _STEP**2

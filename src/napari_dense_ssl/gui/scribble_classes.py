@@ -1,99 +1,89 @@
-"""Help with scribbling: where the next stroke helps most, and classes of a class map as strokes."""
+"""Classes of a class map as strokes: clicked on, or by their numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_dense_ssl.core.errors import RegionError, ScribbleError
-from napari_dense_ssl.gui.fields import find_layer
-from napari_dense_ssl.gui.layers import KEY, LayerSource
+from napari_dense_ssl.gui.layers import LayerSource
 from napari_dense_ssl.gui.map_array import TrustedMap
+from napari_dense_ssl.gui.picking import Picker
 from napari_dense_ssl.gui.results import is_result
-from napari_dense_ssl.gui.views import go_to, slice_in_view
+from napari_dense_ssl.gui.views import slice_in_view
 from napari_dense_ssl.predict.class_scribble import class_pixels
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-    from napari_dense_ssl.predict.suggest import Suggestion
-
-_APART = 48.0  # px; a place that near to one that was gone to counts as the same
-_RING = 24.0  # px
+    from napari_dense_ssl.gui.scribble_dock import ScribbleDock
 
 
-class Guide:
-    """Goes from suggestion to suggestion, and marks them.
+class ClassStrokes:
+    """Lets a click on a class map, or typed numbers, scribble with the chosen label.
 
     Parameters
     ----------
-    viewer : napari.Viewer
+    dock : ScribbleDock
     """
 
-    def __init__(self, viewer: Viewer) -> None:
-        self.viewer = viewer
-        self.suggestions: tuple[Suggestion, ...] = ()
-        self._been: list[tuple[int, int, int]] = []
-        self._points: str | None = None
+    def __init__(self, dock: ScribbleDock) -> None:
+        self.dock = dock
+        self._picker = Picker(dock.viewer, self._class_maps, self._picked)
+        dock.pick_button.toggled.connect(self._pick_toggled)
+        dock.pick_field.returnPressed.connect(self._numbers_typed)
 
-    def take(self, suggestions: Sequence[Suggestion], image: Any) -> None:
-        """Take over new suggestions; marks that are there move to them."""
-        self.suggestions = tuple(suggestions)
-        points = find_layer(self.viewer, self._points)
-        if points is not None:
-            points.data = self._places()
+    def shut(self) -> None:
+        """Listen to the canvas no more."""
+        self._picker.close()
 
-    def forget(self) -> None:
-        """Begin anew: the scribbles are others now."""
-        self._been.clear()
+    def _class_maps(self) -> list[Any]:
+        image = self.dock.layer.layer()
+        if not self.dock.pick_button.isChecked() or image is None:
+            return []
+        return class_maps(self.dock.viewer, str(image.unique_id))
 
-    def next(self, image: Any) -> Suggestion | None:
-        """Go to the most uncertain place that was not gone to since the last stroke; None without any."""
-        if not self.suggestions:
-            return None
-        left = [s for s in self.suggestions if not any(_near(s.place, place) for place in self._been)]
-        if not left:
-            self._been.clear()
-            left = list(self.suggestions)
-        chosen = left[0]
-        self._been.append(chosen.place)
-        self._mark(image)
-        go_to(self.viewer, image, chosen.place)
-        return chosen
+    def _pick_toggled(self, on: bool) -> None:
+        layer = self.dock.scribbles.layer()
+        if layer is not None:
+            layer.mode = "pan_zoom" if on else "paint"
+        if on:
+            self.dock.status.setText("Click on a class in the class map.")
 
-    def _places(self) -> np.ndarray[Any, Any]:
-        return np.array([s.place for s in self.suggestions], float).reshape(-1, 3)
-
-    def _mark(self, image: Any) -> None:
-        points = find_layer(self.viewer, self._points)
-        if points is not None:
-            points.data = self._places()
+    def _picked(self, label: int) -> None:
+        if not self.dock.pick_button.isChecked():
             return
-        selected = set(self.viewer.layers.selection)
-        points = self.viewer.add_points(
-            self._places(),
-            name=f"{image.name} where to scribble next",
-            size=_RING,
-            face_color="transparent",
-            border_color="yellow",
-            border_width=0.08,
-            metadata={KEY: {"kind": "suggestions", "of_id": str(image.unique_id)}},
-            scale=image.scale,
-            translate=image.translate,
-            rotate=image.rotate,
-            shear=image.shear,
-            affine=image.affine,
-            units=image.units,
-            axis_labels=image.axis_labels,
-        )
-        self._points = str(points.unique_id)
-        self.viewer.layers.selection = selected
+        if not label:
+            self.dock.status.setText(
+                "There is no class at that place; click where the class map is computed."
+            )
+            return
+        self.dock.pick_button.setChecked(False)
+        self.scribble([label])
 
+    def _numbers_typed(self) -> None:
+        numbers = self.dock.attempt("Scribbling a class", lambda: numbers_of(self.dock.pick_field.text()))
+        if numbers is not None:
+            self.scribble([number + 1 for number in numbers])
 
-def _near(a: tuple[int, int, int], b: tuple[int, int, int]) -> bool:
-    return a[0] == b[0] and float(np.hypot(a[1] - b[1], a[2] - b[2])) < _APART
+    def scribble(self, labels: list[int]) -> None:
+        """Scribble some pixels of classes (class + 1) in this slice with the chosen label."""
+
+        def act() -> int:
+            layer = self.dock.scribbles.layer()
+            if layer is None:
+                raise ScribbleError("There is nothing to scribble on yet; press New.")
+            value = self.dock.table.label()
+            count = scribble_classes(self.dock.viewer, self.dock.image(), layer, labels, value)
+            named = ", ".join(str(label - 1) for label in labels)
+            self.dock.status.setText(
+                f"{count:,} pixels of class {named} are now {self.dock.labels.name(value)}."
+            )
+            return count
+
+        self.dock.attempt("Scribbling a class", act)
 
 
 def class_maps(viewer: Viewer, identity: str) -> list[Any]:
