@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import zarr
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QColorDialog, QFileDialog
@@ -225,6 +226,7 @@ def test_saved_and_loaded(qtbot, em_viewer, dock, tmp_path, errors):
 
 def test_a_region_to_disk_with_volumes(qtbot, em_viewer, dock, tmp_path, monkeypatch, errors):
     two_strokes(qtbot, dock)
+    dock.labels.rename(2, "bright")
     live = shown(em_viewer, 3).copy()
     out = tmp_path / "seg.zarr"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(out), ""))
@@ -240,6 +242,10 @@ def test_a_region_to_disk_with_volumes(qtbot, em_viewer, dock, tmp_path, monkeyp
     assert (written[3] == live).mean() > 0.999, "the region gets what was seen"
     voxels = int((written == 1).sum())
     assert dock.table.text(1, 3) == f"{voxels * 50 * 5 * 5 / 1e9:.4g}"
+    label = zarr.open_group(str(out / "labels" / "segmentation"), mode="r").attrs["ome"]["image-label"]
+    assert [p["name"] for p in label["properties"]] == ["label 1", "bright"]
+    assert [c["label-value"] for c in label["colors"]] == [1, 2]
+    assert label["source"] == {"image": "../../"}
     layer = em_viewer.layers["em segmentation (seg)"]
     np.testing.assert_allclose(layer.translate, em_viewer.layers["em"].translate)
     table = tmp_path / "counts.csv"

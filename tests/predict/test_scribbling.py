@@ -202,7 +202,7 @@ def test_peoples_scribbles_on_a_2d_image(real_data, small_encoder, cpu):
     volume = Volume.from_arrays([raw])
     drawn = SparseLabels.of(strokes)
     scribbles = Scribbles.of(*drawn.places())
-    settings = ProbeSettings(members=1, hidden=8, most_pixels=200)
+    settings = ProbeSettings(classifier="discriminants")
     cache = MapCache(volume.shape, 10**9, counted=False)
     whole = Box.whole(volume.shape)
     predictor = Predictor(small_encoder, cpu)

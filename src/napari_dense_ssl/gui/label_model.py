@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -58,8 +58,20 @@ class LabelModel(QObject):
         """Return the labels that were given a name or a colour."""
         return sorted({*self._names, *self._colours})
 
-    def facts(self) -> dict[str, Any]:
-        """Return names and colours as files and layers keep them."""
+    def facts(self, labels: Iterable[int] | None = None) -> dict[str, Any]:
+        """Return names and colours as files keep them.
+
+        Parameters
+        ----------
+        labels : iterable of int, optional
+            All of these; by default those that were given a name or a colour, with what they were given.
+        """
+        if labels is not None:
+            kept = sorted(labels)
+            return {
+                "names": {str(label): self.name(label) for label in kept},
+                "colours": {str(label): list(self.colour(label)) for label in kept},
+            }
         return {
             "names": {str(label): name for label, name in sorted(self._names.items())},
             "colours": {str(label): list(colour) for label, colour in sorted(self._colours.items())},

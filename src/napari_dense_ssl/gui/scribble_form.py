@@ -71,6 +71,7 @@ class ScribbleForm(Dock):
         self.view_line = paragraph()
         self.body.addWidget(self.follow)
         self.body.addWidget(self.view_line)
+        self.body.addWidget(self.status)  # here, since the end of the dock is out of sight on a small screen
         rows = form()
         rows.addRow("Show", self.shown)
         self.body.addLayout(rows)
@@ -167,4 +168,3 @@ class ScribbleForm(Dock):
         self.body.addLayout(grid)
         self.progress = ProgressRow()
         self.body.addWidget(self.progress)
-        self.body.addWidget(self.status)

@@ -45,9 +45,11 @@ def applied(
     out: Path,
     found: dict[str, Any],
     counts: LabelCounts,
+    facts: dict[str, Any],
 ) -> Iterator[Event]:
-    """Segment a region or the whole volume to disk; put layers in `found`, and count, at the end."""
+    """Segment a region or the whole volume to disk; put layers in `found`, name and count, at the end."""
     from napari_dense_ssl.predict import ProbeSettings, probe
+    from napari_dense_ssl.predict.scribble_files import name_labels
 
     chosen = ProbeSettings.model_validate(settings)
     volume = keeper.volume(source)
@@ -61,6 +63,7 @@ def applied(
         settings=chosen,
         resume=out.exists(),
     )
+    name_labels(out, scribbles.ids, facts)
     yield from counted(out, region, counts)
     found.update(segmentation_layers(out))
 

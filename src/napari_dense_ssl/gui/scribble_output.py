@@ -60,6 +60,7 @@ class ScribbleOutput:
             return
         keeper, device, settings = self.dock.keeper, self.dock.device.kind(), self.dock.settings()
         found: dict[str, Any] = {}
+        facts = self.dock.labels.facts([int(k) for k in scribbles.ids])
         counts = LabelCounts()
         shape = source.shape if region is None else region.shape
         room = "" if out.exists() else room_for(out, shape, ("classes",))
@@ -99,7 +100,9 @@ class ScribbleOutput:
         self.dock.progress.begin("starting …")
         self.dock.run(
             "Segmenting the volume",
-            lambda: applied(keeper, source, run, device, settings, scribbles, region, out, found, counts),
+            lambda: applied(
+                keeper, source, run, device, settings, scribbles, region, out, found, counts, facts
+            ),
             happened=happened,
             ended=ended,
             source=source.identity,

@@ -66,7 +66,7 @@ class Classifier:
             values = strip.float().flatten(2)  # (B, D, y, X) -> (B, D, N)
             for k, (taps, shift) in enumerate(layers):
                 values = taps @ (values.relu_() if k else values) + shift
-            strips.append(values.unflatten(2, strip.shape[2:]))
+            strips.append(values.reshape(*values.shape[:2], *strip.shape[2:]))
         return torch.cat(strips, dim=2)
 
     def adjusted(self, factor: float, shift: NDArray[Any]) -> Classifier:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,44 @@ def writing_scribbles(
                 f"Scribbles are saved as .tif or .zarr, but {place.name} ends in {suffix or 'nothing'}; "
                 "choose one of the two."
             )
+
+
+def name_labels(out: str | os.PathLike[str], labels: Iterable[int], facts: Mapping[str, Any]) -> None:
+    """Write names and colours into a segmentation's metadata, as OME-Zarr keeps them for label images.
+
+    Parameters
+    ----------
+    out : path
+        What ``probe`` wrote.
+    labels : iterable of int
+    facts : mapping
+        ``names`` (text) and ``colours`` (RGB in [0, 1]), each by label.
+
+    Raises
+    ------
+    OutputError
+        If the disk does not take it.
+    """
+    import zarr
+
+    names, colours = facts.get("names", {}), facts.get("colours", {})
+    try:
+        group = zarr.open_group(str(Path(out) / "labels" / "segmentation"), mode="r+")
+        attributes = dict(group.attrs)
+        within: Any = attributes.get("ome", attributes)  # 0.5 keeps all under one key, 0.4 beside each other
+        listed = sorted({int(label) for label in labels})
+        image = dict(within.get("image-label", {}))
+        image["colors"] = [
+            {"label-value": k, "rgba": [round(255 * c) for c in colours[str(k)]] + [255]}
+            for k in listed
+            if str(k) in colours
+        ]
+        image["properties"] = [{"label-value": k, "name": names.get(str(k), f"label {k}")} for k in listed]
+        group.attrs.update(
+            {"ome": {**within, "image-label": image}} if "ome" in attributes else {"image-label": image}
+        )
+    except OSError as error:
+        raise OutputError(f"The names cannot be written into {out} ({error}).") from error
 
 
 def reading(

@@ -263,9 +263,12 @@ class _Session:
                     yield part
                     continue
                 assert part.embedding is not None
-                self.features.put(part.box, part.embedding)
+                features = part.embedding
+                if self.predictor.device.kind == "cuda":
+                    features = features.copy()  # out of pinned memory, of which there is little
+                self.features.put(part.box, features)
                 for places in wanted:
-                    self.rows.add(part.box, part.embedding, places)
+                    self.rows.add(part.box, features, places)
                 done += 1
                 each = (time.perf_counter() - begun) / done
                 left = len(missing) - done
@@ -308,7 +311,7 @@ class _Session:
         features = self.features.get(box)
         assert features is not None
         assert self.classifier is not None
-        labels, uncertainty = apply(self.classifier, features, self._ids)
+        labels, uncertainty = apply(self.classifier, features, self._ids, self.predictor.device.torch_device)
         self.cache.write(box, labels, uncertainty)
         seen = box.intersect(view.box)
         here = tuple(
@@ -345,7 +348,10 @@ class _Session:
 
 
 def apply(
-    classifier: Classifier, features: NDArray[np.float16], ids: NDArray[np.uint8]
+    classifier: Classifier,
+    features: NDArray[np.float16],
+    ids: NDArray[np.uint8],
+    device: torch.device | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Return labels and uncertainty of features.
 
@@ -355,6 +361,8 @@ def apply(
     features : ndarray, shape (D, Y, X)
     ids : ndarray, shape (C,)
         The label of each class.
+    device : torch.device, optional
+        Where to compute.
 
     Returns
     -------
@@ -362,9 +370,9 @@ def apply(
     uncertainty : ndarray, shape (Y, X), float32
         1 - greatest probability, in [0, 1 - 1 / C].
     """
-    logits = classifier.maps(torch.from_numpy(features)[None])[0]  # (C, Y, X)
+    logits = classifier.maps(torch.from_numpy(features)[None].to(device))[0]  # (C, Y, X)
     best, index = logits.max(0)
     # The greatest probability is one over the sum of the others' relative to it.
     others = (logits - best).exp_().sum(0)
-    labels: NDArray[np.uint8] = ids[index.numpy()]
-    return labels, (1 - 1 / others).numpy()
+    labels: NDArray[np.uint8] = ids[index.cpu().numpy()]
+    return labels, (1 - 1 / others).cpu().numpy()
