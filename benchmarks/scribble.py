@@ -100,11 +100,10 @@ def ours(options: argparse.Namespace) -> dict[str, Any]:
     until(None)
     found: dict[str, Any] = {"encode": clock.lap()}
     # The other scribbled slices are visited too, as they were when they were scribbled on.
-    for z in np.unique(scribbles.places[:, 0]):
-        desk.look(View(whole.plane(int(z))))
+    others = {int(z) for z in np.unique(scribbles.places[:, 0])} - {options.slice}
+    for z in (*sorted(others), options.slice) if others else ():
+        desk.look(View(whole.plane(z)))
         until(None)
-    desk.look(View(whole.plane(options.slice)))
-    until(None)
     clock = Clock()
     desk.put(scribbles)
     until(False)

@@ -126,6 +126,10 @@ def test_a_stroke_is_answered_twice_without_encoding_anything(predictor, volume,
     (again,) = pictures(until_done(events))
     assert again.final
     assert again.z == 1, "another slice needs no fitting"
+    desk.look(View(Box((0, 0, 0), (1, 60, 90))))
+    moved = until_done(events)
+    assert not [event for event in moved if isinstance(event, Preview)], "what is segmented stays"
+    assert pictures(moved)[0].pixels.sum() == 60 * 90
     events.close()
 
 

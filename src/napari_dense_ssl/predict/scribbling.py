@@ -162,6 +162,7 @@ class _Session:
         self._fitted_to: Scribbles | None = None
         self._areas: dict[int, float] = {}
         self._ids: NDArray[np.uint8] = np.zeros(0, np.uint8)
+        self._done: set[Box] = set()
         self._task: tuple[View, Scribbles | None] | None = None
         self._begun = 0.0
 
@@ -228,6 +229,7 @@ class _Session:
         areas = fitted.areas(self.rows.rows(others))
         self.classifier = fitted.with_areas(areas, self.settings.prior)
         self._ids = scribbles.ids
+        self._done.clear()
         self._areas = {int(k): float(area) for k, area in zip(scribbles.ids, areas, strict=True)}
 
     def _take_rows(self, box: Box, *wanted: NDArray[np.int64]) -> None:
@@ -286,9 +288,8 @@ class _Session:
     def _segment(self, view: View, seen: Sequence[Window], *, final: bool) -> Generator[Event]:
         """Apply the classifier to what is in view: first where the features are there."""
         pixels = np.zeros(256, np.int64)
-        doubt = 0.0
         unsure: NDArray[np.float32] = np.full(view.box.shape[1:], np.nan, np.float32)
-        there = [window.box in self.features for window in seen]
+        there = [self._is_done(window.box) or window.box in self.features for window in seen]
         for window in [w for w, t in zip(seen, there, strict=True) if t]:
             yield self._segmented(window.box, view, pixels, unsure)
             self._check()
@@ -303,16 +304,30 @@ class _Session:
         yield Pictured(int(final), picture)
         self._check()
 
+    def _is_done(self, box: Box) -> bool:
+        """Whether this classifier has segmented a window, and the maps are still there."""
+        return box in self._done and self.cache.missing(box, "classes") is None
+
     @torch.inference_mode()
     def _segmented(
         self, box: Box, view: View, pixels: NDArray[np.int64], unsure: NDArray[np.float32]
-    ) -> Preview:
-        """Segment a window; add to the counts of the view, and to its uncertainty."""
-        features = self.features.get(box)
-        assert features is not None
-        assert self.classifier is not None
-        labels, uncertainty = apply(self.classifier, features, self._ids, self.predictor.device.torch_device)
-        self.cache.write(box, labels, uncertainty)
+    ) -> Event:
+        """Segment a window, unless it is; add to the counts of the view, and to its uncertainty."""
+        z, y, x = box.start
+        event: Event = Beat()
+        if self._is_done(box):
+            axes = [np.arange(a, b) for a, b in zip(box.start, box.stop, strict=True)]
+            labels = self.cache.read("classes", *axes)[0]
+            uncertainty = self.cache.read("error", *axes)[0]
+        else:
+            features = self.features.get(box)
+            assert features is not None
+            assert self.classifier is not None
+            device = self.predictor.device.torch_device
+            labels, uncertainty = apply(self.classifier, features, self._ids, device)
+            self.cache.write(box, labels, uncertainty)
+            self._done.add(box)
+            event = Preview(z, box, Grid((float(y), float(x))), labels, uncertainty)
         seen = box.intersect(view.box)
         here = tuple(
             slice(a - s, b - s) for a, b, s in zip(seen.start[1:], seen.stop[1:], box.start[1:], strict=True)
@@ -323,8 +338,7 @@ class _Session:
         )
         pixels += np.bincount(labels[here].ravel(), minlength=256)
         unsure[there] = uncertainty[here]
-        z, y, x = box.start
-        return Preview(z, box, Grid((float(y), float(x))), labels, uncertainty)
+        return event
 
     # -- heeding ---------------------------------------------------------------------------------------
 
@@ -370,7 +384,7 @@ def apply(
     uncertainty : ndarray, shape (Y, X), float32
         1 - greatest probability, in [0, 1 - 1 / C].
     """
-    logits = classifier.maps(torch.from_numpy(features)[None].to(device))[0]  # (C, Y, X)
+    logits = classifier.maps(torch.from_numpy(features)[None].to(device or "cpu"))[0]  # (C, Y, X)
     best, index = logits.max(0)
     # The greatest probability is one over the sum of the others' relative to it.
     others = (logits - best).exp_().sum(0)
