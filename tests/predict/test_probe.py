@@ -12,8 +12,10 @@ from napari_dense_ssl.core.errors import OutputError, RegionError, ScribbleError
 from napari_dense_ssl.core.events import Beat, Finished, Noted, Saved, Started, Step
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.predict import Predictor, ProbeSettings, probe
-from napari_dense_ssl.predict.pixel_features import windows_of_slice, windows_with, within
+from napari_dense_ssl.predict.pixel_features import windows_in, windows_with, within
 from napari_dense_ssl.predict.probe_encoder import ProbeEncoder
+from napari_dense_ssl.predict.whole import _blocks
+from napari_dense_ssl.predict.windows import windows
 from napari_dense_ssl.volume import Volume, open_output, open_volume
 
 SETTINGS = ProbeSettings(tile=64, chunk=32, members=2, hidden=16)
@@ -176,8 +178,25 @@ def test_only_windows_with_scribbles_are_encoded(pointwise, cpu):
     assert [(w.z, w.box.start[1:]) for w in found][:2] == [(2, (0, 0)), (4, (0, 0))]
     assert len(found) == 3, "two scribbles of slice 4 lie in one window"
     assert [within(places, w.box).sum() for w in found] == [1, 2, 1]
-    whole = [w for z in (2, 4) for w in windows_of_slice(predictor, volume, z)]
+    whole = [w for z in (2, 4) for w in windows_in(predictor, volume, Box.whole(volume.shape).plane(z))]
     assert set(found) < set(whole), "they are those of the whole slice, whatever else is scribbled"
+
+
+def test_windows_are_those_that_the_volume_is_segmented_in(pointwise, cpu):
+    volume = Volume.from_arrays([np.zeros((1, 200, 150), np.uint8)])
+    predictor = Predictor(pointwise, cpu, SETTINGS.model_copy(update={"chunk": 16}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("napari_dense_ssl.predict.whole._BLOCK", 96)
+        whole = Box.whole(volume.shape)
+        found = [w.box for w in windows_in(predictor, volume, whole)]
+        layout = predictor.layout(("classes",))
+        blocks = [box for _, box in _blocks(whole, 16, False)]
+        assert found == [w.box for w in windows(blocks, volume.shape[1:], layout)]
+        assert sum(box.size for box in found) == whole.size
+        part = Box((0, 90, 90), (1, 100, 100))
+        assert [w.box for w in windows_in(predictor, volume, part)] == [
+            b for b in found if b.intersect(part).size
+        ]
 
 
 def test_two_classes_and_more_are_told_apart_by_the_same_code():

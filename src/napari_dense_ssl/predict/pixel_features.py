@@ -1,8 +1,8 @@
 """Features of chosen pixels, from the same windows whoever asks for them and whatever else is asked for.
 
 A pixel's features depend a little on the window that it is computed in, since halos are shorter than the
-receptive field (docs/prediction.md). A plane is therefore always cut in the one way that covers it as a
-whole, so that a classifier that is fitted while somebody scribbles is the one that ``probe`` fits.
+receptive field (docs/prediction.md). A plane is therefore always cut as a prediction of all of it cuts it,
+block by block, so that a classifier that is fitted while somebody scribbles is the one that ``probe`` fits.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from napari_dense_ssl.core.events import Beat, Noted
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.predict.flight import PlanePart
 from napari_dense_ssl.predict.predictor import Predictor
+from napari_dense_ssl.predict.whole import block_edge
 from napari_dense_ssl.predict.windows import Window
 from napari_dense_ssl.volume import Intensity, Volume
 
@@ -24,11 +25,17 @@ FEATURES = ("classes", "embedding")
 """What a predictor is asked for to give features."""
 
 
-def windows_of_slice(predictor: Predictor, volume: Volume, z: int) -> list[Window]:
-    """Return the windows of a slice, which together keep each of its pixels once."""
-    plane = volume.shape[1:]
-    cut = predictor.layout(FEATURES).tiles(plane, Box.whole(volume.shape).plane(z))
-    return [Window(z, tile) for tile in cut]
+def windows_in(predictor: Predictor, volume: Volume, box: Box) -> list[Window]:
+    """Return the windows that keep any pixel of a box of one slice; no pixel is kept by two."""
+    z = box.start[0]
+    edge = block_edge(predictor.settings.chunk)
+    layout, whole = predictor.layout(FEATURES), Box.whole(volume.shape)
+    found: list[Window] = []
+    for y in range(box.start[1] // edge, -(-box.stop[1] // edge)):
+        for x in range(box.start[2] // edge, -(-box.stop[2] // edge)):
+            block = Box((z, y * edge, x * edge), (z + 1, (y + 1) * edge, (x + 1) * edge)).intersect(whole)
+            found += [Window(z, tile) for tile in layout.tiles(volume.shape[1:], block)]
+    return [window for window in found if window.box.intersect(box).size]
 
 
 def windows_with(predictor: Predictor, volume: Volume, places: NDArray[np.int64]) -> list[Window]:
@@ -39,10 +46,14 @@ def windows_with(predictor: Predictor, volume: Volume, places: NDArray[np.int64]
     places : ndarray, shape (N, 3)
         Voxel coordinates z, y, x.
     """
+    edge = block_edge(predictor.settings.chunk)
+    blocks = places // (1, edge, edge)
     found: list[Window] = []
-    for z in np.unique(places[:, 0]):
-        here = places[places[:, 0] == z]
-        found += [w for w in windows_of_slice(predictor, volume, int(z)) if within(here, w.box).any()]
+    for block in np.unique(blocks, axis=0):
+        here = places[(blocks == block).all(axis=1)]
+        (z, y, x), (z1, y1, x1) = here.min(0).tolist(), (here.max(0) + 1).tolist()
+        around = Box((z, y, x), (z1, y1, x1))
+        found += [w for w in windows_in(predictor, volume, around) if within(here, w.box).any()]
     return found
 
 

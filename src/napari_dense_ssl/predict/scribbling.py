@@ -19,7 +19,7 @@ from napari_dense_ssl.predict.classifier import Classifier
 from napari_dense_ssl.predict.feature_cache import FeatureCache, PixelRows
 from napari_dense_ssl.predict.flight import PlanePart
 from napari_dense_ssl.predict.map_cache import MapCache
-from napari_dense_ssl.predict.pixel_features import FEATURES, windows_of_slice, windows_with
+from napari_dense_ssl.predict.pixel_features import FEATURES, windows_in, windows_with
 from napari_dense_ssl.predict.predictor import Predictor
 from napari_dense_ssl.predict.probe_encoder import ProbeEncoder
 from napari_dense_ssl.predict.probe_fit import Fitted, fit_pixels, needs_areas, unlabelled_places
@@ -181,8 +181,7 @@ class _Session:
             yield from self._segment(view, seen, final=True)
         yield Step(len(seen), len(seen), 1.0, 0.0, view.box.size / max(self._seconds, 1e-9))
         for z in view.ahead[:1]:
-            following = windows_of_slice(self.predictor, self.volume, z)
-            wanted = [w for w in following if w.box.intersect(view.box.plane(z)).size]
+            wanted = windows_in(self.predictor, self.volume, view.box.plane(z))
             if self.features.has_room(len(wanted)):
                 yield from self._encode(wanted, quiet=True)
 
@@ -192,13 +191,13 @@ class _Session:
 
     def _windows(self, view: View) -> list[Window]:
         """Return the windows of what is in view, those first that are nearest to its middle."""
-        found = windows_of_slice(self.predictor, self.volume, view.z)
+        found = windows_in(self.predictor, self.volume, view.box)
         middle = np.add(view.box.start, view.box.stop) / 2
 
         def distance(window: Window) -> float:
             return float(np.square(np.add(window.box.start, window.box.stop) / 2 - middle).sum())
 
-        return sorted((w for w in found if w.box.intersect(view.box).size), key=distance)
+        return sorted(found, key=distance)
 
     # -- learning --------------------------------------------------------------------------------------
 
