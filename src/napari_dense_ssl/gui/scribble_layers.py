@@ -84,7 +84,7 @@ class ScribbleMaps(ResultMaps):
     ) -> None:
         self._scribbles = scribbles
         self.labels = model
-        super().__init__(viewer, source, run, model, limit, parent)  # type: ignore[arg-type]
+        super().__init__(viewer, source, run, model, limit, parent)
 
     @property
     def key(self) -> tuple[str, str]:

@@ -118,7 +118,10 @@ def scribble(
         See :func:`~napari_dense_ssl.predict.probe`.
     """
     session = _Session(volume, trained, desk, cache, settings or ProbeSettings(), limit)
-    facts = {"device": trained.device.description, "halo": session.predictor.halo}
+    facts: dict[str, str | int | float] = {
+        "device": trained.device.description,
+        "halo": session.predictor.halo,
+    }
     yield Started("scribble", None, "tile", facts)
     for note in session.notes:
         yield Noted(note)
