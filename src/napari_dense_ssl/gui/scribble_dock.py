@@ -339,6 +339,8 @@ class ScribbleDock(ScribbleForm):
         layer = self.layer.layer()
         if layer is not None:
             self.region.set_depth(stack_shape(layer)[0])
+            if not self.output.counts.slices:  # until then the table only says in which unit
+                self.table.set_whole(np.zeros(256, np.int64), layer_source(layer).voxel_size)
         if self.follow.isChecked():
             self.follower.stop()
             if layer is None or self.scribbles.layer() is None:

@@ -151,7 +151,7 @@ class ScribbleMaps(ResultMaps):
                 self.source,
                 f"{self.source.name} uncertainty (0 to 1)",
                 facts | {"values": UNCERTAINTY_MEANS, "unit": "share"},
-                contrast_limits=(0.0, 0.6),
+                contrast_limits=(0.0, 0.8),
                 visible=what in self.shown,
                 **_LOOK,
             )

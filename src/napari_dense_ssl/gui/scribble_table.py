@@ -12,6 +12,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QHeaderView,
     QPushButton,
+    QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -55,7 +56,9 @@ class LabelTable(QWidget):
         self.table.setShowGrid(False)
         self.table.setWordWrap(False)
         self.table.setIconSize(QSize(_SWATCH, _SWATCH))
-        self.table.setMinimumHeight(116)
+        self.table.setMinimumHeight(136)
+        # No higher than it must be: what is below it shall be seen on a small screen.
+        self.table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         self.table.verticalHeader().hide()
         self.table.verticalHeader().setDefaultSectionSize(22)
         header = self.table.horizontalHeader()
@@ -128,7 +131,7 @@ class LabelTable(QWidget):
         """Write all cells."""
         used = [int(k) for k in np.flatnonzero(self._drawn + self._slice + self._whole) if k]
         self._rows = min(255, max([self._rows, *used, *self.model.labels()]))
-        unit = "Voxels" if self._voxel is None else "Volume (µm³)"
+        unit = "Voxels" if self._voxel is None else "µm³"
         self.table.blockSignals(True)
         self.table.setRowCount(self._rows)
         for column, (title, tip) in enumerate(
@@ -138,7 +141,7 @@ class LabelTable(QWidget):
                 ("In view", "Share of what is segmented in view"),
                 (
                     unit,
-                    "Of what was segmented to disk; voxels where their size is not known",
+                    "Volume of what was segmented to disk; voxels where their size is not known",
                 ),
             )
         ):
