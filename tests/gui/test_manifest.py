@@ -102,7 +102,7 @@ def entries(menu) -> Iterator[QAction]:
 def test_napari_keeps_its_own_keys(make_napari_viewer, open_dock):
     viewer = make_napari_viewer()
     before = dict(viewer.keymap), dict(type(viewer).class_keymap), dict(get_settings().shortcuts.shortcuts)
-    docks = [open_dock(viewer, name) for name in ("Volume", "Train", "Classes")]
+    docks = [open_dock(viewer, name) for name in ("Volume", "Train", "Classes", "Scribble")]
     assert before == (
         dict(viewer.keymap),
         dict(type(viewer).class_keymap),

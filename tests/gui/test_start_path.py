@@ -1,4 +1,4 @@
-"""What opening a dock costs: no torch, and less than half a second."""
+"""What opening a dock costs: no torch, and little beside napari's own start."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ import pytest
 
 OPEN = """
 import sys, time
+begin = time.process_time()
 import napari
 viewer = napari.Viewer(show=False)
-from napari_dense_ssl.gui import session  # the package itself
+print("napari", time.process_time() - begin)
 for name in sys.argv[1:]:
-    begin = time.perf_counter()
+    begin = time.process_time()
     viewer.window.add_plugin_dock_widget("napari-dense-ssl", name)
-    print(name, time.perf_counter() - begin)
+    print(name, time.process_time() - begin)
     assert "torch" not in sys.modules, f"{name} imports torch"
 viewer.close()
 """
+DOCKS = ("Volume", "Train", "Classes", "Scribble", "Evaluate", "Playground", "Share")
 
 
-def opened(script: Path, *names: str) -> dict[str, float]:
+def test_docks_open_without_torch_and_take_little_beside_the_window_itself(tmp_path):
+    """In processor time, against napari's own start: half a second on a machine where that takes two and a half."""
+    script = tmp_path / "open.py"
     script.write_text(OPEN)
     done = subprocess.run(
-        [sys.executable, str(script), *names], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, str(script), *DOCKS], capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode == 0, done.stderr
-    return {name: float(seconds) for name, seconds in (line.split() for line in done.stdout.splitlines())}
-
-
-@pytest.mark.parametrize("name", ["Volume", "Train", "Classes", "Playground", "Share"])
-def test_a_dock_opens_without_torch_and_at_once(tmp_path, name):
-    # The best of three: other programs on the machine only ever add time.
-    assert min(opened(tmp_path / "open.py", name)[name] for _ in range(3)) < 0.5
+    took = {name: float(seconds) for name, seconds in (line.split() for line in done.stdout.splitlines())}
+    assert set(took) == {"napari", *DOCKS}
+    slow = {name: f"{took[name] / took['napari']:.2f}" for name in DOCKS if took[name] > 0.2 * took["napari"]}
+    assert not slow, f"of napari's own start: {slow}"
 
 
 GUARD = """

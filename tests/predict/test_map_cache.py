@@ -118,3 +118,22 @@ def test_a_huge_volume_costs_nothing():
     cache = MapCache((10_000, 60_000, 60_000), 10**9)
     assert cache.missing(Box((7, 0, 0), (8, 64, 64)), "classes") is not None
     assert cache.nbytes == 0
+
+
+def test_what_is_out_of_date_is_dropped_but_where_one_looks():
+    for counted in (True, False):
+        cache = MapCache(SHAPE, 10**9, counted=counted)
+        for z in range(3):
+            box = Box((z, 0, 0), (z + 1, *SHAPE[1:]))
+            cache.write(box, np.full(SHAPE[1:], z + 1, np.uint8), np.full(SHAPE[1:], 0.5, np.float16))
+        seen = Box((1, 10, 10), (2, 40, 50))
+        cache.keep(seen)
+        left = everything(cache, "classes")
+        assert cache.slices == (1,)
+        assert (left[1, :CELL, :CELL] == 2).all()
+        assert not left[1, CELL:].any()
+        assert cache.missing(seen, "classes") is None
+        assert cache.missing(Box((1, 0, 0), (2, 200, 50)), "error") == Box((1, CELL, 0), (2, 200, 50))
+        cache.write(seen, np.full((30, 40), 9, np.uint8), np.zeros((30, 40), np.float16))
+        assert (cache.read("classes", np.array([1]), np.arange(10, 40), np.arange(10, 50)) == 9).all()
+        assert cache.figures().pixels == (CELL * CELL if counted else 0)

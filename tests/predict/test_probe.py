@@ -12,9 +12,10 @@ from napari_dense_ssl.core.errors import OutputError, RegionError, ScribbleError
 from napari_dense_ssl.core.events import Beat, Finished, Noted, Saved, Started, Step
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.predict import Predictor, ProbeSettings, probe
+from napari_dense_ssl.predict.pixel_features import windows_in, windows_with, within
 from napari_dense_ssl.predict.probe_encoder import ProbeEncoder
-from napari_dense_ssl.predict.probe_fit import scribbled_boxes
-from napari_dense_ssl.predict.windows import Layout
+from napari_dense_ssl.predict.whole import _blocks
+from napari_dense_ssl.predict.windows import windows
 from napari_dense_ssl.volume import Volume, open_output, open_volume
 
 SETTINGS = ProbeSettings(tile=64, chunk=32, members=2, hidden=16)
@@ -54,7 +55,7 @@ def _files(folder):
 
 
 @pytest.mark.parametrize("features", ["embedding+filters", "filters"])
-@pytest.mark.parametrize("classifier", ["mlp", "linear"])
+@pytest.mark.parametrize("classifier", ["mlp", "linear", "discriminants"])
 def test_textures_come_apart_under_their_own_numbers(predictor, textures, tmp_path, features, classifier):
     volume, truth, scribbles = textures
     settings = SETTINGS.model_copy(update={"features": features, "classifier": classifier})
@@ -169,13 +170,33 @@ def test_scribbles_outside_the_region_are_refused(predictor, textures, tmp_path)
         list(probe(volume, predictor, scribbles, tmp_path / "o", region=Box((0, 0, 0), (9, 9, 9))))
 
 
-def test_only_windows_around_scribbles_are_encoded():
-    layout = Layout(tile=256, halo=32, multiple=8)
-    corners = np.array([(4, 10, 10), (4, 20, 15), (4, 2000, 1990)])
-    boxes = scribbled_boxes(corners, (2048, 2048), layout)
-    assert [str(box) for box in boxes] == ["4:5,10:21,10:16", "4:5,2000:2001,1990:1991"]
-    spread = np.array([(4, y, x) for y in range(0, 200, 10) for x in range(0, 200, 10)])
-    assert [str(box) for box in scribbled_boxes(spread, (2048, 2048), layout)] == ["4:5,0:191,0:191"]
+def test_only_windows_with_scribbles_are_encoded(pointwise, cpu):
+    volume = Volume.from_arrays([np.zeros((6, 300, 300), np.uint8)])
+    predictor = Predictor(pointwise, cpu, SETTINGS)
+    places = np.array([(4, 10, 10), (4, 20, 15), (4, 290, 299), (2, 0, 0)])
+    found = windows_with(predictor, volume, places)
+    assert [(w.z, w.box.start[1:]) for w in found][:2] == [(2, (0, 0)), (4, (0, 0))]
+    assert len(found) == 3, "two scribbles of slice 4 lie in one window"
+    assert [within(places, w.box).sum() for w in found] == [1, 2, 1]
+    whole = [w for z in (2, 4) for w in windows_in(predictor, volume, Box.whole(volume.shape).plane(z))]
+    assert set(found) < set(whole), "they are those of the whole slice, whatever else is scribbled"
+
+
+def test_windows_are_those_that_the_volume_is_segmented_in(pointwise, cpu):
+    volume = Volume.from_arrays([np.zeros((1, 200, 150), np.uint8)])
+    predictor = Predictor(pointwise, cpu, SETTINGS.model_copy(update={"chunk": 16}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("napari_dense_ssl.predict.whole._BLOCK", 96)
+        whole = Box.whole(volume.shape)
+        found = [w.box for w in windows_in(predictor, volume, whole)]
+        layout = predictor.layout(("classes",))
+        blocks = [box for _, box in _blocks(whole, 16, False)]
+        assert found == [w.box for w in windows(blocks, volume.shape[1:], layout)]
+        assert sum(box.size for box in found) == whole.size
+        part = Box((0, 90, 90), (1, 100, 100))
+        assert [w.box for w in windows_in(predictor, volume, part)] == [
+            b for b in found if b.intersect(part).size
+        ]
 
 
 def test_two_classes_and_more_are_told_apart_by_the_same_code():
@@ -186,7 +207,7 @@ def test_two_classes_and_more_are_told_apart_by_the_same_code():
         classes = np.repeat(np.arange(kinds), 40)
         features = rng.normal(size=(len(classes), 5)) * [1, 10, 1, 1, 0]
         features[:, 0] += 6 * classes
-        for kind in ("linear", "mlp"):
+        for kind in ("linear", "discriminants", "mlp"):
             *_, classifier = fitting(features, classes, SETTINGS.model_copy(update={"classifier": kind}))
             logits = classifier.logits(features)
             assert logits.shape == (len(classes), kinds)

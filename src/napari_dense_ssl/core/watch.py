@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from napari_dense_ssl.core.geometry import Box
+
+Task = TypeVar("Task")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +57,27 @@ class Watch:
         with self._changed:
             self._changed.wait_for(lambda: self._view != seen, seconds)
             return self._view
+
+
+class Desk(Watch, Generic[Task]):
+    """A watch that also holds what is to be done with the view: the latest of both only."""
+
+    def __init__(self, view: View | None = None, task: Task | None = None) -> None:
+        super().__init__(view)
+        self._task = task
+
+    def put(self, task: Task | None) -> None:
+        """Say what is to be done from now on."""
+        with self._changed:
+            self._task = task
+            self._changed.notify_all()
+
+    def both(self) -> tuple[View | None, Task | None]:
+        """Return what is in view, and what is to be done."""
+        with self._changed:
+            return self._view, self._task
+
+    def wait_for_other(self, view: View | None, task: Task | None, seconds: float) -> None:
+        """Wait until another view or another task is there (not an equal one), `seconds` at most."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._view != view or self._task is not task, seconds)

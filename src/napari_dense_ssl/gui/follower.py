@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
@@ -11,8 +11,9 @@ from napari_dense_ssl.core.events import Event
 from napari_dense_ssl.core.watch import View, Watch
 from napari_dense_ssl.gui.fields import find_layer
 from napari_dense_ssl.gui.job import Job, Outcome
-from napari_dense_ssl.gui.results import ResultMaps
+from napari_dense_ssl.gui.layers import LayerSource
 from napari_dense_ssl.gui.views import shows_slices, view_of
+from napari_dense_ssl.predict.map_cache import MapCache
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -22,6 +23,17 @@ LIMIT = 2048
 
 _DELAY_MS = 40  # after the last movement of a slider or the camera
 _AHEAD = 3  # slices computed beyond the one in view, the way the user goes; and one behind
+
+
+class Followed(Protocol):
+    """What a follower needs to know of maps: of which image they are, and where they are kept."""
+
+    source: LayerSource
+
+    @property
+    def cache(self) -> MapCache:
+        """Where they are kept."""
+        ...
 
 
 class Follower(QObject):
@@ -50,7 +62,7 @@ class Follower(QObject):
     def __init__(self, viewer: Viewer, parent: QObject) -> None:
         super().__init__(parent)
         self.viewer = viewer
-        self.maps: ResultMaps | None = None
+        self.maps: Any = None
         self.message = ""
         self.cropped = False
         self.view: View | None = None
@@ -81,21 +93,31 @@ class Follower(QObject):
         """Whether it follows."""
         return self._job is not None and self._job.running
 
-    def start(self, maps: ResultMaps, begin: Callable[[Watch], Iterator[Event]]) -> None:
+    def start(
+        self,
+        maps: Followed,
+        begin: Callable[[Any], Iterator[Event]],
+        watch: Watch | None = None,
+        title: str = "Following",
+    ) -> None:
         """Follow what is in view of an image.
 
         Parameters
         ----------
-        maps : ResultMaps
+        maps : Followed
             Of which image; what is in view is kept in its cache.
         begin : callable
             Called in the worker with the watch; returns the generator of events.
+        watch : Watch, optional
+            One that tells the job more than what is in view.
+        title : str
+            Begins messages.
         """
         self.stop()
         self.maps, self.message = maps, ""
-        watch = self._watch = Watch()
+        watch = self._watch = watch or Watch()
         self.tell()
-        job = self._job = Job("Following", lambda: begin(watch))
+        job = self._job = Job(title, lambda: begin(watch))
         job.happened.connect(self.happened)
         job.ended.connect(self._ended)
         job.start()

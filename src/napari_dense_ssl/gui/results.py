@@ -65,7 +65,7 @@ class Computed:
 
     def renew(self) -> None:
         """Drop all maps; jobs that still fill the old cache fill nothing that is shown."""
-        self.cache = MapCache(self.cache.shape, self.cache.limit)
+        self.cache = MapCache(self.cache.shape, self.cache.limit, counted=self.cache.counted)
         self.fingerprint = None
 
     def made_with(self, fingerprint: str) -> bool:

@@ -144,3 +144,30 @@ def stack_shape(layer: Any) -> tuple[int, int, int]:
     data = layer.data[0] if layer.multiscale else layer.data
     shape = (1, 1, 1, *(int(n) for n in data.shape))
     return shape[-3], shape[-2], shape[-1]
+
+
+def to_world(viewer: Viewer, layer: Image, place: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return where a voxel of a layer lies in the window's world; the inverse of :func:`to_voxels`."""
+    point = np.asarray(layer.data_to_world(np.asarray(place, float)), float)
+    world = viewer.dims.units
+    if world is None or len(world) < layer.ndim:
+        return point
+    registry: Any = pint.application_registry
+    units = list(zip(world[-layer.ndim :], layer.units, strict=True))
+    if all(a.dimensionality == b.dimensionality for a, b in units):
+        factors = [registry.get_base_units(b)[0] / registry.get_base_units(a)[0] for a, b in units]
+        point = point * np.asarray(factors, float)
+    return point
+
+
+def go_to(viewer: Viewer, layer: Image, place: tuple[int, int, int], near: int = 400) -> None:
+    """Bring a voxel of a stack into the middle of a view of slices, which shows `near` px at most."""
+    point = to_world(viewer, layer, place)
+    axis = viewer.dims.ndim - 3
+    viewer.dims.set_point(axis, float(point[-3]))
+    camera = viewer.scene.camera
+    centre = list(camera.center)
+    centre[-2:] = [float(point[-2]), float(point[-1])]
+    camera.center = tuple(centre)
+    beside = to_world(viewer, layer, (place[0], place[1], place[2] + near))
+    camera.zoom = max(camera.zoom, min(viewer.canvas.size) / max(1e-9, float(np.abs(beside - point).max())))

@@ -6,8 +6,11 @@ for the equivariance error; ``whole.py`` writes a volume to OME-Zarr and resumes
 person asks for and ``following.py`` what they look at, into the bounded memory of ``map_cache.py``;
 ``class_figures.py`` counts classes, ``class_tree.py`` orders them by how they meet
 (``class_meetings.py``); ``probing.py`` turns scribbles into a segmentation: ``scribbles.py``
-reads them, ``probe_fit.py`` fits the classifier of ``classifier.py``, ``prior.py`` says how common the
-classes are.
+reads them, ``pixel_features.py`` encodes their pixels, ``probe_fit.py`` fits the classifier of
+``classifier.py``, ``prior.py`` says how common the classes are. ``scribbling.py`` does the same while a
+person paints on the bounded array of ``sparse_labels.py``, with the features of ``feature_cache.py``;
+``suggest.py`` says where to go on, ``scribble_files.py`` keeps scribbles on disk, ``label_counts.py``
+counts the result.
 :mod:`~napari_dense_ssl.predict.settings` and :mod:`~napari_dense_ssl.predict.probe_settings` are free of
 torch.
 """
@@ -26,7 +29,11 @@ if TYPE_CHECKING:
     from napari_dense_ssl.predict.predictor import Predictor
     from napari_dense_ssl.predict.probe_settings import ProbeSettings
     from napari_dense_ssl.predict.probing import probe
+    from napari_dense_ssl.predict.scribbles import Scribbles
+    from napari_dense_ssl.predict.scribbling import Segmented, scribble
     from napari_dense_ssl.predict.settings import PredictSettings
+    from napari_dense_ssl.predict.sparse_labels import SparseLabels
+    from napari_dense_ssl.predict.suggest import Suggestion, suggest
     from napari_dense_ssl.predict.view import predict_view
     from napari_dense_ssl.predict.whole import predict
 
@@ -37,11 +44,17 @@ __all__ = [
     "PredictSettings",
     "Predictor",
     "ProbeSettings",
+    "Scribbles",
+    "Segmented",
+    "SparseLabels",
+    "Suggestion",
     "follow",
     "grow_tree",
     "predict",
     "predict_view",
     "probe",
+    "scribble",
+    "suggest",
     "write_class_csv",
 ]
 
@@ -57,7 +70,11 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "predictor": ["Predictor"],
         "probing": ["probe"],
         "probe_settings": ["ProbeSettings"],
+        "scribbles": ["Scribbles"],
+        "scribbling": ["Segmented", "scribble"],
         "settings": ["PredictSettings"],
+        "sparse_labels": ["SparseLabels"],
+        "suggest": ["Suggestion", "suggest"],
         "view": ["predict_view"],
         "whole": ["predict"],
     },

@@ -67,10 +67,12 @@ class MapCache:
         ``(Z, Y, X)``.
     limit : int
         Bytes that it may take. What is in view is never dropped, even where it alone takes more.
+    counted : bool
+        Whether figures are kept of what is there; without them writing costs a tenth.
     """
 
-    def __init__(self, shape: tuple[int, int, int], limit: int) -> None:
-        self.shape, self.limit = shape, limit
+    def __init__(self, shape: tuple[int, int, int], limit: int, *, counted: bool = True) -> None:
+        self.shape, self.limit, self.counted = shape, limit, counted
         self._lock = threading.RLock()
         self._cells: OrderedDict[_Key, _Cell] = OrderedDict()
         self._slices: dict[int, dict[tuple[int, int], _Cell]] = {}
@@ -135,6 +137,13 @@ class MapCache:
                     None if cell.error is None else cell.error[inside],
                 )
                 new = np.array(classes[outside])
+                if not self.counted:
+                    cell.classes[inside] = new
+                    if error is not None:
+                        if cell.error is None:
+                            cell.error = np.full((CELL, CELL), np.nan, np.float16)
+                        cell.error[inside] = error[outside]
+                    continue
                 old = ClassFigures.of(old_classes, old_error, part)
                 if error is not None:
                     if cell.error is None:
@@ -208,6 +217,13 @@ class MapCache:
         first, last = np.min(found, 0), np.max(found, 0)
         return Box((z, int(first[0]), int(first[2])), (z + 1, int(last[1]) + 1, int(last[3]) + 1))
 
+    def keep(self, box: Box) -> None:
+        """Drop all but what a box of one slice touches: it is out of date, but better than nothing there."""
+        kept = {(box.start[0], *place) for place in _cells_of(box)}
+        with self._lock:
+            for key in [key for key in self._cells if key not in kept]:
+                self._drop(key)
+
     def clear(self) -> None:
         """Drop everything."""
         with self._lock:
@@ -217,7 +233,7 @@ class MapCache:
 
     def copy(self) -> Self:
         """Return another with the same maps, which no job writes to."""
-        made = type(self)(self.shape, self.limit)
+        made = type(self)(self.shape, self.limit, counted=self.counted)
         with self._lock:
             for key, cell in self._cells.items():
                 other = made._cell(key)
@@ -241,12 +257,15 @@ class MapCache:
                 return
             if key in self._in_view:
                 continue
-            cell = self._cells.pop(key)
-            self._figures.add(cell.counted(), -1)
-            cells = self._slices[key[0]]
-            del cells[key[1:]]
-            if not cells:
-                del self._slices[key[0]]
+            self._drop(key)
+
+    def _drop(self, key: _Key) -> None:
+        cell = self._cells.pop(key)
+        self._figures.add(cell.counted(), -1)
+        cells = self._slices[key[0]]
+        del cells[key[1:]]
+        if not cells:
+            del self._slices[key[0]]
 
 
 def _cells_of(box: Box) -> Iterator[tuple[int, int]]:

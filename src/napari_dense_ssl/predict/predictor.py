@@ -230,10 +230,20 @@ class Predictor:
             If the volume cannot be read there.
         """
         check_what(what)
+        found = windows(boxes, volume.shape[1:], self.layout(what))
+        yield from self.window_parts(volume, found, what, intensity)
+
+    def window_parts(
+        self,
+        volume: Volume,
+        found: Iterable[Window],
+        what: Sequence[str] = ("classes",),
+        intensity: Intensity | None = None,
+    ) -> Generator[PlanePart | Beat | Noted]:
+        """Compute windows of a volume as they are, one part for each; else as :meth:`parts`."""
         statistics = self.intensity(volume)[0] if intensity is None else intensity
         layout, views = self.layout(what), self._views(what)
         reach = reach_of(views)
-        found = windows(boxes, volume.shape[1:], layout)
         each = max(1, self._images(layout.tile) // (1 + len(views)))
         with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
 
@@ -243,7 +253,7 @@ class Predictor:
 
             ahead: deque[tuple[tuple[Window, ...], Future[list[NDArray[np.float32]]]]] = deque()
             flying: deque[Flight] = deque()
-            rest = groups(found, each)
+            rest = groups(iter(found), each)
             try:
                 while True:
                     while len(ahead) < 2 and (group := next(rest, None)) is not None:

@@ -90,8 +90,8 @@ def class_areas(logits: Array, pull: float) -> Array:
     classes = p.shape[1]
     share: Array = np.full(classes, 1.0 / classes)
     for _ in range(_ROUNDS):
-        weighted = p * share
-        weighted /= weighted.sum(1, keepdims=True)
-        share = weighted.mean(0) + pull / classes
+        # mean_n w_nk = pi_k mean_n p_nk / sum_j pi_j p_nj: two products, and no array of all w_nk.
+        weighted = share * (p.T @ (1.0 / (p @ share))) / len(p)
+        share = weighted + pull / classes
         share /= share.sum()
     return share

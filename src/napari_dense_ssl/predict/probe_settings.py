@@ -18,10 +18,11 @@ class ProbeSettings(PredictSettings):
         description="What a pixel is told by: the run's embedding, the filter bank (Gaussian, gradient "
         "magnitude, Hessian eigenvalues at 1, 2, 4 and 8 px), or both.",
     )
-    classifier: Literal["linear", "mlp"] = Field(
+    classifier: Literal["linear", "discriminants", "mlp"] = Field(
         "mlp",
         title="Classifier",
-        description="linear is logistic regression; mlp has one hidden layer, averaged over several starts.",
+        description="linear is logistic regression; discriminants are linear too, fitted in closed form at "
+        "once; mlp has one hidden layer, averaged over several starts.",
     )
     decay: float = Field(
         1.0,

@@ -15,7 +15,7 @@ from napari_dense_ssl.predict.predictor import Predictor
 from napari_dense_ssl.predict.probe_encoder import ProbeEncoder
 from napari_dense_ssl.predict.probe_fit import fit_probe
 from napari_dense_ssl.predict.probe_settings import ProbeSettings
-from napari_dense_ssl.predict.scribbles import read_scribbles
+from napari_dense_ssl.predict.scribbles import Scribbles, read_scribbles
 from napari_dense_ssl.predict.views import compared_views
 from napari_dense_ssl.predict.whole import Plan, prepare_output, provenance_of, write_blocks
 from napari_dense_ssl.volume import Volume
@@ -26,10 +26,11 @@ LABEL = "segmentation"
 def probe(
     volume: Volume,
     run: RunFolder | Predictor | os.PathLike[str] | str,
-    scribbles: str | os.PathLike[str] | Volume | Any,
+    scribbles: str | os.PathLike[str] | Volume | Scribbles | Any,
     out: os.PathLike[str] | str,
     *,
     region: Box | None = None,
+    fit_region: Box | None = None,
     settings: ProbeSettings | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -39,9 +40,9 @@ def probe(
     """Segment a volume as a few scribbles say.
 
     A small classifier is fitted to the features of the scribbled pixels and applied to every pixel. Only
-    windows around scribbles, and a few random ones in the same slices, are encoded for fitting. The output
-    is written as :func:`~napari_dense_ssl.predict.predict` writes its own: ``labels/segmentation`` holds the
-    scribbles' own numbers, uint8, 0 where nothing was predicted; the group is the confidence, the
+    windows with scribbles, and with a few random squares of the same slices, are encoded for fitting. The
+    output is written as :func:`~napari_dense_ssl.predict.predict` writes its own: ``labels/segmentation``
+    holds the scribbles' own numbers, uint8, 0 where nothing was predicted; the group is the confidence, the
     probability of that class, float16 in [0, 1].
 
     Parameters
@@ -49,12 +50,15 @@ def probe(
     volume : Volume
     run : RunFolder, Predictor or path
         What was trained. A predictor brings its own encoder, device and run.
-    scribbles : path, Volume or array, shape of the volume
+    scribbles : path, Volume or array, shape of the volume, or Scribbles
         0 = not scribbled; any other whole numbers up to 255.
     out : path
         OME-Zarr to be written.
     region : Box, optional
-        Segment only this; the rest stays unwritten and reads as 0. Scribbles must lie in it.
+        Segment only this; the rest stays unwritten and reads as 0.
+    fit_region : Box, optional
+        Where scribbles may lie, and class areas are estimated in the slices that have some; by default
+        `region`.
     settings : ProbeSettings, optional
     overwrite : bool
         Replace an existing output.
@@ -83,7 +87,9 @@ def probe(
     box = Box.whole(volume.shape) if region is None else region
     box.check(volume.shape)
     _keep_apart(scribbles, Path(out))
-    named = read_scribbles(scribbles, volume.shape, box)
+    learned = box if fit_region is None else fit_region
+    learned.check(volume.shape)
+    named = read_scribbles(scribbles, volume.shape, learned)
     trained = run if isinstance(run, Predictor) else Predictor.open(_run(run), device, precision)
     encoder = ProbeEncoder(trained.encoder, settings, len(named.ids))
     predictor = Predictor(encoder, trained.device, settings, trained.run)
@@ -94,6 +100,8 @@ def probe(
         "scribbles": named.fingerprint(),
         "ids": named.ids.tolist(),
     }
+    if learned != box:
+        facts["fit_region"] = str(learned)
     output = prepare_output(
         Path(out),
         volume,
@@ -119,7 +127,7 @@ def probe(
     for note in notes:
         yield Noted(note)
     if plan.rest:
-        encoder.classifier = yield from fit_probe(predictor, volume, named, box, intensity, settings)
+        encoder.classifier = yield from fit_probe(predictor, volume, named, learned, intensity, settings)
     yield from write_blocks(volume, predictor, plan, what, intensity, ids=named.ids)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_dense_ssl.core.errors import ScribbleError
 from napari_dense_ssl.core.geometry import Box
+from napari_dense_ssl.predict.sparse_labels import SparseLabels
 from napari_dense_ssl.volume import Volume, open_volume
 
 _SLAB_PIXELS = 1 << 24
@@ -36,6 +37,37 @@ class Scribbles:
     classes: NDArray[np.int64]
     ids: NDArray[np.uint8]
 
+    @classmethod
+    def of(cls, places: NDArray[np.int64], labels: NDArray[Any]) -> Scribbles:
+        """Make scribbles of voxels ``(N, 3)`` in the order of the volume and their labels ``(N,)``, 1 to 255.
+
+        Raises
+        ------
+        ScribbleError
+            If there is none, or all have the same label.
+        """
+        if len(labels) == 0:
+            raise ScribbleError(
+                "There are no scribbles (all values are 0); draw some pixels of two or more classes."
+            )
+        ids, classes = np.unique(labels.astype(np.uint8), return_inverse=True)
+        if len(ids) == 1:
+            raise ScribbleError(
+                f"All scribbles have the number {ids[0]}, but to tell classes apart at least two are needed; "
+                "scribble on something else with another number."
+            )
+        return cls(places, classes.astype(np.int64), ids)
+
+    def check(self, region: Box) -> None:
+        """Raise :class:`ScribbleError` where some lie outside of a region."""
+        where = self.places
+        outside = int(((where < region.start) | (where >= region.stop)).any(axis=1).sum())
+        if outside:
+            raise ScribbleError(
+                f"{outside} of {len(where)} scribbled pixels lie outside the region {region}; choose a "
+                "region that holds them all, or remove them."
+            )
+
     def fingerprint(self) -> str:
         """Return a short hash, which a segmentation is recorded with."""
         digest = hashlib.sha256(self.places.tobytes())
@@ -54,14 +86,15 @@ class Scribbles:
 
 
 def read_scribbles(
-    source: str | os.PathLike[str] | Volume | Any, shape: Sequence[int], region: Box
+    source: str | os.PathLike[str] | Volume | Scribbles | Any, shape: Sequence[int], region: Box
 ) -> Scribbles:
     """Read a label volume and keep its labelled pixels.
 
     Parameters
     ----------
-    source : path, Volume or array, axes (Z, Y, X)
+    source : path, Volume, array, axes (Z, Y, X), or Scribbles
         0 means 'not scribbled'; a path is anything that ``open_volume`` opens, such as ``sample:em-labels``.
+        Scribbles are only checked.
     shape : sequence of int
         Shape of the volume that was scribbled on.
     region : Box
@@ -75,12 +108,19 @@ def read_scribbles(
     VolumeError
         If a path cannot be opened.
     """
+    if isinstance(source, Scribbles):
+        source.check(region)
+        return source
     array = _array(source)
     if tuple(array.shape) != tuple(shape):
         raise ScribbleError(
             f"The scribbles have the shape {tuple(array.shape)}, the volume {tuple(shape)} (Z, Y, X); draw "
             "them on the volume itself, or cut both to the same part."
         )
+    if isinstance(array, SparseLabels):
+        scribbles = Scribbles.of(*array.places())
+        scribbles.check(region)
+        return scribbles
     if array.dtype.kind not in "bui" and not _from_file(source):
         raise _no_labels(str(array.dtype))
     step = max(1, _SLAB_PIXELS // max(1, shape[1] * shape[2]))
@@ -94,28 +134,14 @@ def read_scribbles(
         places.append(np.stack(found, axis=1) + np.array([z, 0, 0]))
         values.append(named)
     where, label = np.concatenate(places).astype(np.int64), np.concatenate(values)
-    if len(label) == 0:
-        raise ScribbleError(
-            "There are no scribbles (all values are 0); draw some pixels of two or more classes."
-        )
-    if label.min() < 0 or label.max() > 255:
+    if len(label) and (label.min() < 0 or label.max() > 255):
         raise ScribbleError(
             f"The scribbles hold the value {label.min() if label.min() < 0 else label.max()}, but a "
             "segmentation holds 1 to 255 (uint8, 0 is 'not predicted'); renumber the classes."
         )
-    ids, classes = np.unique(label.astype(np.uint8), return_inverse=True)
-    if len(ids) == 1:
-        raise ScribbleError(
-            f"All scribbles have the number {ids[0]}, but to tell classes apart at least two are needed; "
-            "scribble on something else with another number."
-        )
-    outside = int(((where < region.start) | (where >= region.stop)).any(axis=1).sum())
-    if outside:
-        raise ScribbleError(
-            f"{outside} of {len(label)} scribbled pixels lie outside the region {region}; choose a region "
-            "that holds them all, or remove them."
-        )
-    return Scribbles(where, classes.astype(np.int64), ids)
+    scribbles = Scribbles.of(where, label)
+    scribbles.check(region)
+    return scribbles
 
 
 def _array(source: Any) -> Any:

@@ -347,10 +347,15 @@ def prepare_output(
     )
 
 
+def block_edge(chunk: int) -> int:
+    """Return the edge of the blocks that a plane is computed in, px: whole chunks."""
+    return chunk * max(1, _BLOCK // chunk)
+
+
 def _blocks(region: Box, chunk: int, with_embedding: bool) -> Iterator[tuple[str, Box]]:
     """Yield the blocks of whole chunks that cover a region, each with its key in the manifest."""
     # An embedding has some hundred bytes a pixel: one chunk at a time.
-    edge = chunk if with_embedding else chunk * max(1, _BLOCK // chunk)
+    edge = chunk if with_embedding else block_edge(chunk)
     (z0, y0, x0), (z1, y1, x1) = region.start, region.stop
     for z in range(z0, z1):
         for y in range(y0 // edge, -(-y1 // edge)):

@@ -188,8 +188,10 @@ def writing(
             total += sum(image.pyramid_chunks() for image in images)
             done = 0
             for part, image, to, block in zip(parts, images, levels, blocks, strict=True):
+                is_empty = getattr(part.array, "is_empty", None)  # of arrays that are nearly all 0
                 for region in regions(to.shape, block):
-                    to[region] = np.asarray(part.array[region])
+                    if is_empty is None or not is_empty(region):
+                        to[region] = np.asarray(part.array[region])
                     done += 1
                     yield done, total
                 for _ in image.build_pyramid():
