@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
-
-import pytest
 
 OPEN = """
 import sys, time
@@ -25,7 +22,7 @@ DOCKS = ("Volume", "Train", "Classes", "Scribble", "Evaluate", "Playground", "Sh
 
 
 def test_docks_open_without_torch_and_take_little_beside_the_window_itself(tmp_path):
-    """In processor time, against napari's own start: half a second on a machine where that takes two and a half."""
+    """In processor time, against napari's own start: half a second where that takes two and a half."""
     script = tmp_path / "open.py"
     script.write_text(OPEN)
     done = subprocess.run(
