@@ -31,7 +31,7 @@ def opened(script: Path, *names: str) -> dict[str, float]:
     return {name: float(seconds) for name, seconds in (line.split() for line in done.stdout.splitlines())}
 
 
-@pytest.mark.parametrize("name", ["Volume", "Train", "Classes", "Playground"])
+@pytest.mark.parametrize("name", ["Volume", "Train", "Classes", "Evaluate", "Playground"])
 def test_a_dock_opens_without_torch_and_at_once(tmp_path, name):
     # The best of three: other programs on the machine only ever add time.
     assert min(opened(tmp_path / "open.py", name)[name] for _ in range(3)) < 0.5
