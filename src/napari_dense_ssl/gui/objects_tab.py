@@ -250,9 +250,12 @@ class ObjectsTab(JobTab):
         if not len(found):
             return
         layer = self.shown.show(found)
-        self.table.show_columns(
-            object_columns(found), lambda row: tuple(float(c) for c in layer.get_color(row + 1)[:3])
-        )
+
+        def colour(row: int) -> tuple[float, float, float]:
+            red, green, blue = (float(c) for c in layer.get_color(row + 1)[:3])
+            return red, green, blue
+
+        self.table.show_columns(object_columns(found), colour)
         self.table.show()
         self.save_button.setVisible(found.path is None)
 
