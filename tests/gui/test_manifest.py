@@ -84,6 +84,7 @@ def test_the_menus_of_the_window(qtbot, make_napari_viewer, plugin):
     for place in (("Segment", "Dense SSL"), ("Classify",), ("Measure",)):
         action = entry(window.layers_menu, *place, "Classes")
         assert action.isEnabled()
+    assert entry(window.layers_menu, "Measure", "Evaluate").isEnabled()
     entry(window.layers_menu, "Segment", "Dense SSL", "Volume").trigger()
     assert any("Volume" in name for name in window.dock_widgets)
     assert entry(window.file_menu, "Open Sample", "Dense SSL", "Synthetic EM volume").isEnabled()
@@ -102,7 +103,7 @@ def entries(menu) -> Iterator[QAction]:
 def test_napari_keeps_its_own_keys(make_napari_viewer, open_dock):
     viewer = make_napari_viewer()
     before = dict(viewer.keymap), dict(type(viewer).class_keymap), dict(get_settings().shortcuts.shortcuts)
-    docks = [open_dock(viewer, name) for name in ("Volume", "Train", "Classes", "Scribble")]
+    docks = [open_dock(viewer, name) for name in ("Volume", "Train", "Classes", "Scribble", "Evaluate")]
     assert before == (
         dict(viewer.keymap),
         dict(type(viewer).class_keymap),

@@ -187,7 +187,8 @@ def report_page(
         weight="bold",
         color=look.ink,
     )
-    left, right = figure.subfigures(1, 2, width_ratios=(1.05, 1))
+    parts: Any = figure.subfigures(1, 2, width_ratios=(1.05, 1))
+    left, right = parts
     for part in (left, right):
         part.set_facecolor(look.ground)
     upper, lower = left.subplots(2, 1, height_ratios=(1.9, 1))
@@ -249,7 +250,7 @@ def _draw_classes(axes: Axes, comparison: Comparison, names: Mapping[int, str], 
 
 def _draw_instances(axes: Axes, comparison: Comparison, look: Look) -> None:
     values = [row["iou_hungarian"] for row in comparison.class_rows()]
-    axes.hist(values, bins=np.linspace(0, 1, 21), color=look.deep)
+    axes.hist(values, bins=np.linspace(0, 1, 21).tolist(), color=look.deep)
     axes.set_xlabel("IoU of a true label with the one segment that is matched to it")
     axes.set_ylabel("labels")
     axes.set_title(f"{len(values):,} labels: how well each is met", loc="left", size=10, color=look.ink)

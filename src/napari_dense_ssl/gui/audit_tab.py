@@ -200,6 +200,8 @@ class AuditTab(JobTab):
         from napari_dense_ssl.evaluate import write_audit_report
 
         found, size, title = self.found, self._pixel_size, Path(self.run_field.path()).name
+        if found is None:
+            return
         path = path if path.suffix else path.with_suffix(".png")
         written = self.attempt(
             "Saving", lambda: write_audit_report(found, path, title=title, pixel_size=size)

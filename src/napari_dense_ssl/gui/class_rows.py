@@ -148,7 +148,7 @@ class ClassRows(QAbstractTableModel):
             case Qt.ItemDataRole.TextAlignmentRole if column != NAME:
                 return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
             case Qt.ItemDataRole.DecorationRole if column == COLOUR:
-                return _swatch(tuple(float(c) for c in self.model.colours[label][:3]))
+                return swatch(tuple(float(c) for c in self.model.colours[label][:3]))
             case Qt.ItemDataRole.CheckStateRole if column == NAME:
                 shown = label not in self.model.hidden
                 return Qt.CheckState.Checked if shown else Qt.CheckState.Unchecked
@@ -189,7 +189,8 @@ def _text(column: int, value: float) -> str:
 
 
 @lru_cache(maxsize=512)
-def _swatch(colour: tuple[float, float, float]) -> QIcon:
+def swatch(colour: tuple[float, float, float]) -> QIcon:
+    """Return a little square of a colour, RGB from 0 to 1."""
     picture = QPixmap(SWATCH, SWATCH)
     picture.fill(QColor.fromRgbF(*colour))
     painter = QPainter(picture)

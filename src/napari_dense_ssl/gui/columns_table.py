@@ -12,7 +12,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, Qt, Signal
 from qtpy.QtGui import QResizeEvent, QShowEvent
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
-from napari_dense_ssl.gui.class_table import _SWATCH, _swatch
+from napari_dense_ssl.gui.class_rows import SWATCH, swatch
 
 ROW_HEIGHT = 22  # px
 _MEASURED = 100  # rows whose texts decide how wide a column is
@@ -96,7 +96,7 @@ class ColumnsModel(QAbstractTableModel):
                 side = Qt.AlignmentFlag.AlignLeft if column.left else Qt.AlignmentFlag.AlignRight
                 return side | Qt.AlignmentFlag.AlignVCenter
             case Qt.ItemDataRole.DecorationRole if index.column() == 0 and self._colour is not None:
-                return _swatch(self._colour(row))
+                return swatch(self._colour(row))
             case Qt.ItemDataRole.ToolTipRole:
                 return self._tip(row) or f"{column.heading}: {column.text(column.values[row])}"
             case _:
@@ -155,7 +155,7 @@ class ColumnsTable(QTableView):
         self.setTabKeyNavigation(False)  # Tab leaves the table, arrows move in it
         self.setShowGrid(False)
         self.setWordWrap(False)
-        self.setIconSize(QSize(_SWATCH, _SWATCH))
+        self.setIconSize(QSize(SWATCH, SWATCH))
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
@@ -199,7 +199,7 @@ class ColumnsTable(QTableView):
         widths = []
         for number, column in enumerate(self.rows.columns):
             texts = [column.heading, *(column.text(column.values[row]) for row in some)]
-            swatch = _SWATCH + 6 if number == 0 and self.rows.coloured else 0
+            swatch = SWATCH + 6 if number == 0 and self.rows.coloured else 0
             widths.append(max(map(metrics.horizontalAdvance, texts)) + _MARGIN + swatch)
         room = self.viewport().width()
         if widths and sum(widths) < room:  # what is over goes to words, else to all alike

@@ -56,7 +56,7 @@ class EvaluateDock(Dock):
     @property
     def _front(self) -> JobTab:
         front: QWidget = self.tabs.currentWidget()
-        return next(part for part in self._parts if part is front)
+        return self._parts[max(0, self.tabs.indexOf(front))]
 
     def _start(self) -> None:
         self._front.start_button.click()

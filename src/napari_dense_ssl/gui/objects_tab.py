@@ -17,7 +17,7 @@ from napari_dense_ssl.core.errors import ScoreError, SettingsError
 from napari_dense_ssl.core.events import Event, Noted, Pictured
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.evaluate.objects.settings import ObjectSettings
-from napari_dense_ssl.gui.class_table import _swatch
+from napari_dense_ssl.gui.class_rows import swatch
 from napari_dense_ssl.gui.columns_table import ColumnsTable
 from napari_dense_ssl.gui.fields import LayerField, paragraph, shrinkable
 from napari_dense_ssl.gui.forms import SettingsForm
@@ -139,7 +139,7 @@ class ObjectsTab(JobTab):
         layer = self.map.layer()
         colour = None if layer is None else layer.get_color(self.label.value())
         self.swatch.setPixmap(
-            _swatch(tuple(float(c) for c in colour[:3])).pixmap(14, 14) if colour is not None else _none()
+            swatch(tuple(float(c) for c in colour[:3])).pixmap(14, 14) if colour is not None else _none()
         )
         name = "" if layer is None else names_of(layer).get(self.label.value(), "")
         self.name.setText(name)
@@ -250,9 +250,12 @@ class ObjectsTab(JobTab):
         if not len(found):
             return
         layer = self.shown.show(found)
-        self.table.show_columns(
-            object_columns(found), lambda row: tuple(float(c) for c in layer.get_color(row + 1)[:3])
-        )
+
+        def colour(row: int) -> tuple[float, float, float]:
+            red, green, blue = (float(c) for c in layer.get_color(row + 1)[:3])
+            return red, green, blue
+
+        self.table.show_columns(object_columns(found), colour)
         self.table.show()
         self.save_button.setVisible(found.path is None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QItemSelectionModel, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QColorDialog,
@@ -20,13 +20,13 @@ from qtpy.QtWidgets import (
 )
 
 from napari_dense_ssl.core.geometry import VoxelSize
+from napari_dense_ssl.gui.class_rows import SWATCH, swatch
 from napari_dense_ssl.gui.label_model import LabelModel
 from napari_dense_ssl.predict.label_counts import volume_um3
 
 NAME, DRAWN, SLICE, VOLUME = range(4)
 
 _LEAST_ROWS = 3
-_SWATCH = 14  # px
 
 
 class LabelTable(QWidget):
@@ -55,7 +55,7 @@ class LabelTable(QWidget):
         self.table.setTabKeyNavigation(False)
         self.table.setShowGrid(False)
         self.table.setWordWrap(False)
-        self.table.setIconSize(QSize(_SWATCH, _SWATCH))
+        self.table.setIconSize(QSize(SWATCH, SWATCH))
         self.table.setMinimumHeight(136)
         # No higher than it must be: what is below it shall be seen on a small screen.
         self.table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
@@ -161,7 +161,7 @@ class LabelTable(QWidget):
                 item = self.table.item(row, column) or QTableWidgetItem()
                 item.setText(text)
                 if column == NAME:
-                    item.setIcon(_swatch(self.model.colour(label)))
+                    item.setIcon(swatch(self.model.colour(label)))
                     item.setToolTip(f"Label {label} of the scribbles; double-click to rename")
                 else:
                     item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEditable)
@@ -197,9 +197,3 @@ class LabelTable(QWidget):
         )
         if colour.isValid():
             self.model.recolour(label, (colour.redF(), colour.greenF(), colour.blueF()))
-
-
-def _swatch(colour: tuple[float, float, float]) -> QIcon:
-    picture = QPixmap(_SWATCH, _SWATCH)
-    picture.fill(QColor.fromRgbF(*colour))
-    return QIcon(picture)

@@ -263,6 +263,8 @@ class TruthTab(JobTab):
         from napari_dense_ssl.evaluate import write_comparison
 
         found = self.found
+        if found is None:
+            return
         written: Any = self.attempt("Saving", lambda: write_comparison(found, folder, names=self._names))
         if written:
             remember("evaluate/folder", str(folder))

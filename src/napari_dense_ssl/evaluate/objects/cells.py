@@ -10,6 +10,7 @@ wide as they are: maxima along a tube are no cells of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any
 
 import cc3d
@@ -95,9 +96,7 @@ def cells(
         z0, z1 = slab.start[0], slab.stop[0]
         a, b = max(first, z0 - settings.cell_overlap), min(last, z1 + settings.cell_overlap)
         window = Box((a, *slab.start[1:]), (b, *slab.stop[1:]))
-        labels = yield from beating(
-            lambda window=window: cut_cells(read(window), membranes, settings, voxel_size)
-        )
+        labels = yield from beating(partial(_read_cells, read, window, membranes, settings, voxel_size))
         offset, core = pieces.count, labels[z0 - a : z1 - a]
         most = int(labels.max(initial=0))
         pieces.add(core, (z0 - first, 0, 0), most)
@@ -110,6 +109,16 @@ def cells(
         before = (labels[start - a :].copy(), offset)
         yield clock.step(1)
     return pieces
+
+
+def _read_cells(
+    read: Callable[[Box], NDArray[Any]],
+    window: Box,
+    membranes: tuple[int, ...],
+    settings: ObjectSettings,
+    voxel_size: VoxelSize | None,
+) -> NDArray[np.uint32]:
+    return cut_cells(read(window), membranes, settings, voxel_size)
 
 
 def cut_cells(
@@ -183,4 +192,5 @@ def _best_matches(first: NDArray[np.uint32], second: NDArray[np.uint32]) -> NDAr
         np.maximum.at(best[side], pairs[:, side], shared)
     smaller = np.minimum(sizes[0][pairs[:, 0]], sizes[1][pairs[:, 1]])
     kept = (shared == best[0][pairs[:, 0]]) & (shared == best[1][pairs[:, 1]]) & (2 * shared > smaller)
-    return pairs[kept]
+    best_pairs: NDArray[np.int64] = pairs[kept]
+    return best_pairs

@@ -7,6 +7,7 @@ components in the same breath; dask-image would hold all borders' graph in tasks
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any
 
 import cc3d
@@ -53,9 +54,7 @@ def components(
             (part.start[a] > low[a], part.stop[a] < high[a])
             for a in range(3)  # whether a side borders on another block
         )
-        labels = yield from beating(
-            lambda part=part, inner=inner: _block(read(part), classes, settings, inner, pieces)
-        )
+        labels = yield from beating(partial(_read_block, read, part, classes, settings, inner, pieces))
         origin = tuple(s - b for s, b in zip(part.start, low, strict=True))
         if labels.any():
             numbers = np.where(labels > 0, labels + np.uint32(pieces.count), np.uint32(0))
@@ -72,6 +71,17 @@ def components(
     return pieces
 
 
+def _read_block(
+    read: Callable[[Box], NDArray[Any]],
+    part: Box,
+    classes: tuple[int, ...],
+    settings: ObjectSettings,
+    inner: tuple[tuple[bool, bool], ...],
+    pieces: Pieces,
+) -> NDArray[np.uint32]:
+    return _block(read(part), classes, settings, inner, pieces)
+
+
 def _block(
     block: NDArray[Any],
     classes: tuple[int, ...],
@@ -81,13 +91,13 @@ def _block(
 ) -> NDArray[np.uint32]:
     """Label a block; pieces that are too small and end in it are left out at once: the table stays short."""
     mask = block == classes[0] if len(classes) == 1 else np.isin(block, classes)
-    labels: NDArray[np.uint32] = cc3d.connected_components(
+    labels: Any = cc3d.connected_components(
         np.ascontiguousarray(mask), connectivity=settings.connectivity, out_dtype=np.uint32
     )
     found = cc3d.statistics(labels, no_slice_conversion=True)
     voxels = found["voxel_counts"]
     if len(voxels) < 2 or settings.min_voxels < 2:
-        return labels
+        return np.asarray(labels, np.uint32)
     boxes = np.asarray(found["bounding_boxes"], np.int64).reshape(-1, 3, 2)
     open_ended = np.zeros(len(voxels), bool)
     for axis, (before, after) in enumerate(inner):
@@ -100,4 +110,5 @@ def _block(
     pieces.left_out += int(np.count_nonzero(~kept)) - 1
     lookup = np.zeros(len(voxels), np.uint32)
     lookup[kept] = np.arange(1, np.count_nonzero(kept) + 1)
-    return lookup[labels]
+    numbered: NDArray[np.uint32] = lookup[labels]
+    return numbered

@@ -40,7 +40,7 @@ class ObjectSettings(BaseModel):
         json_schema_extra={"unit": "px"},
     )
     cell_neck: float = Field(
-        0.7,
+        0.85,
         gt=0,
         le=1,
         title="Neck of a cell",
