@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QSizePolicy, QTabWidget, QWidget
+from qtpy.QtWidgets import QSizePolicy, QTabWidget
 
 from napari_dense_ssl.gui.audit_tab import AuditTab
 from napari_dense_ssl.gui.dock import Dock
@@ -55,8 +55,8 @@ class EvaluateDock(Dock):
 
     @property
     def _front(self) -> JobTab:
-        front: QWidget = self.tabs.currentWidget()
-        return self._parts[max(0, self.tabs.indexOf(front))]
+        place: int = self.tabs.currentIndex()
+        return self._parts[max(0, place)]
 
     def _start(self) -> None:
         self._front.start_button.click()

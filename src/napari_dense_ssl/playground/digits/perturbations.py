@@ -52,7 +52,7 @@ def skeletonise(images: Tensor) -> Tensor:
         return images
     strokes = images[:, 0] > images.amax((1, 2, 3))[:, None, None] / 2  # (B, Y, X)
     mosaic = F.pad(strokes, (1, 1, 1, 1)).reshape(count * (height + 2), width + 2)
-    lines = torch.from_numpy(np.asarray(skeletonize(mosaic.numpy())))  # type: ignore[no-untyped-call]
+    lines = torch.from_numpy(np.asarray(skeletonize(mosaic.numpy())))
     return lines.reshape(count, 1, height + 2, width + 2)[:, :, 1:-1, 1:-1].to(images.dtype)
 
 
