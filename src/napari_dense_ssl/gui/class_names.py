@@ -106,8 +106,9 @@ class ClassNames(QObject):
         """
         model = self.model(run)
         if saved is not None and saved.book.classes != model.book.classes:
-            count = saved.book.classes
-            return f"The names beside the map are of {count} classes, not of this run, and left alone."
+            return (
+                f"The names beside the map are of {saved.book.classes} classes, not this run's; left alone."
+            )
         kept = self._maps.setdefault(run, [])
         if out not in kept:
             kept.append(out)
