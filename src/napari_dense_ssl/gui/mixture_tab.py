@@ -37,6 +37,7 @@ DATA = {
 }
 _IN_FRONT = frozenset({"data", "epochs", "seed"})
 _SHOW_MS = 250  # between two updates of the canvas at least
+_STROKE_MS = 20  # between two of its layers: the window answers in between
 
 
 class MixtureTab(QWidget):
@@ -82,10 +83,13 @@ class MixtureTab(QWidget):
         body.addWidget(self.status)
         body.addWidget(self.table)
         body.addStretch(1)
-        self._player, self._painter = QTimer(self), QTimer(self)
+        self._player, self._painter, self._brush = QTimer(self), QTimer(self), QTimer(self)
         self._player.timeout.connect(self._next)
         self._painter.setInterval(_SHOW_MS)
-        self._painter.timeout.connect(self._paint)
+        self._painter.timeout.connect(self._begin_painting)
+        self._brush.setInterval(_STROKE_MS)
+        self._brush.timeout.connect(self._paint_on)
+        self._painting: Iterator[None] | None = None
         self.method.currentTextChanged.connect(self._method_changed)
         self.advanced.toggled.connect(self._unfold)
         self.noise.valueChanged.connect(lambda _: self._give_noise())
@@ -310,10 +314,24 @@ class MixtureTab(QWidget):
         self.dock.update_buttons()
 
     def _paint(self) -> None:
+        while self._painting is not None:
+            self._paint_on()
         if self.layers is not None and self.layers.frames:
             self.layers.show()
 
+    def _begin_painting(self) -> None:
+        if self._painting is None and self.layers is not None and self.layers.frames:
+            self._painting = self.layers.showing()
+            self._brush.start()
+
+    def _paint_on(self) -> None:
+        if self._painting is None or next(self._painting, True):  # what is left to paint is None
+            self._painting = None
+            self._brush.stop()
+
     def _forget_layers(self) -> None:
+        self._painting = None
+        self._brush.stop()
         if self.layers is not None:
             self.layers.close()
             self.layers = None
