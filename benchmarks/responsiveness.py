@@ -243,11 +243,12 @@ class Bench:
                 QTest.qWait(int(1000 * seconds))
             else:
                 lateness = self.lateness.record(seconds)
+            speeds[how].append((len(times) - begun) / max(1e-9, times[-1] - times[begun - 1]))
             if how == "watched":
                 late += lateness
                 busy.append(self.lateness.busy)
+                wait_until(lambda before=before: len(maps) > before, "a live map")
                 shown += len(maps) - before
-            speeds[how].append((len(times) - begun) / max(1e-9, times[-1] - times[begun - 1]))
         live.visible = True
         dock.stop_button.click()
         wait_until(lambda: not dock.busy, "the training to stop")

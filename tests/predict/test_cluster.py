@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tests.engine.conftest import small_settings
 
 from napari_dense_ssl.core.errors import RunError, SettingsError
@@ -24,6 +25,16 @@ from napari_dense_ssl.volume import Volume, open_output, open_volume
 
 SETTINGS = PredictSettings(tile=64, chunk=32)
 SOURCE = "sample:em?shape=6x96x96&seed=1"
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch):
+    """The last bits of a convolution depend on the number of threads: the same here and in workers."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    monkeypatch.setattr("napari_dense_ssl.predict.cluster.usable_cores", lambda: 1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +209,8 @@ def test_a_killed_client_is_resumed_to_the_same_bytes(run: Path, tmp_path: Path)
     script.write_text(
         "from napari_dense_ssl import open_volume, predict\n"
         "from napari_dense_ssl.predict import PredictSettings\n"
+        "from napari_dense_ssl.predict import cluster\n"
+        "cluster.usable_cores = lambda: 1\n"
         "if __name__ == '__main__':\n"
         f"    for event in predict(open_volume({SOURCE!r}), {str(run)!r}, {str(out)!r}, device='cpu',\n"
         "                         settings=PredictSettings(tile=64, chunk=32), workers=1):\n"

@@ -122,10 +122,15 @@ def choose_device(device: str = "auto", precision: str = "auto") -> Device:
     return Device(kind, precision)  # type: ignore[arg-type]  # checked two lines above
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may run on."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return usable or 1
+
+
 def use_threads(threads: int | None = None) -> int:
     """Set torch's thread count; None takes one a core that this process may run on. Returns it."""
     if threads is None:
-        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        threads = usable or 1
+        threads = usable_cores()
     torch.set_num_threads(threads)
     return threads

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from napari_dense_ssl.core.errors import DenseSSLError, DeviceError, RunError, SettingsError
 from napari_dense_ssl.core.events import Beat, Event, Noted
 from napari_dense_ssl.core.geometry import Box
-from napari_dense_ssl.model.device import choose_device, use_threads
+from napari_dense_ssl.model.device import choose_device, usable_cores, use_threads
 from napari_dense_ssl.model.run_folder import RunFolder
 from napari_dense_ssl.predict.flight import PlanePart
 from napari_dense_ssl.predict.predictor import Predictor
@@ -175,7 +175,7 @@ def work_of(
         precision=predictor.device.precision,
         settings=predictor.settings.model_dump(mode="json"),
         intensity=intensity,
-        threads=None if workers is None else max(1, use_threads() // workers),
+        threads=None if workers is None else max(1, usable_cores() // workers),
     )
 
 
