@@ -7,14 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QObject, Qt
 from qtpy.QtWidgets import QFileDialog
 
 from napari_dense_ssl.core.class_book import ClassBook
 from napari_dense_ssl.core.class_tree import ClassTree
+from napari_dense_ssl.core.errors import OutputError
 from napari_dense_ssl.core.events import Beat, Finished, Noted
 from napari_dense_ssl.core.geometry import Box
-from napari_dense_ssl.gui import class_naming, classes_dock
+from napari_dense_ssl.gui import class_names, class_naming, classes_dock
+from napari_dense_ssl.gui.class_names import ClassNames
+from napari_dense_ssl.gui.job import Job
 from napari_dense_ssl.gui.layers import KEY
 from napari_dense_ssl.gui.prediction import PredictorKeeper, output_layers
 from napari_dense_ssl.gui.session import runs_of_session
@@ -168,6 +171,33 @@ def test_a_damaged_file_is_told_of_and_set_aside(qtbot, em_viewer, open_dock, ru
     dock.look.names.finish()
     assert read_classes(run / "classes.json").book.name(0) == "mine"
     assert (run / "damaged classes.json").read_text() == "{torn"
+
+
+def test_nothing_is_lost_when_the_dock_goes_before_the_worker_has_begun(qtbot, run, monkeypatch):
+    monkeypatch.setattr(Job, "start", lambda self: None)
+    parent = QObject()
+    names = ClassNames(parent)
+    names.model(str(run)).rename(1, "membrane")
+    names.save()
+    assert not (run / "classes.json").exists()
+    names.finish()
+    assert read_classes(run / "classes.json").book.name(0) == "membrane"
+
+
+def test_what_could_not_be_written_is_tried_again(qtbot, run, monkeypatch, errors):
+    def full(*_: object) -> None:
+        raise OutputError("The disk is full; free some of it.")
+
+    parent = QObject()
+    names = ClassNames(parent)
+    names.model(str(run)).rename(1, "membrane")
+    with monkeypatch.context() as patch:
+        patch.setattr(class_names, "write_classes", full)
+        names.save()
+        qtbot.waitUntil(lambda: bool(errors()))
+    assert not (run / "classes.json").exists()
+    names.finish()
+    assert read_classes(run / "classes.json").book.name(0) == "membrane"
 
 
 def test_where_it_cannot_be_kept_the_user_is_told(em_viewer, open_dock, run, engine, errors):

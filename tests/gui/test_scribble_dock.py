@@ -11,7 +11,7 @@ import torch
 import zarr
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QColorDialog, QFileDialog
+from qtpy.QtWidgets import QColorDialog, QFileDialog, QWidget
 from torch import Tensor, nn
 
 from napari_dense_ssl.core.errors import ScribbleError
@@ -249,7 +249,12 @@ def test_a_region_to_disk_with_volumes(qtbot, em_viewer, dock, tmp_path, monkeyp
     layer = em_viewer.layers["em segmentation (seg)"]
     np.testing.assert_allclose(layer.translate, em_viewer.layers["em"].translate)
     table = tmp_path / "counts.csv"
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(table), ""))
+
+    def asked(parent: QWidget, *_: object) -> tuple[str, str]:
+        assert isinstance(parent, QWidget), "Qt takes nothing else"
+        return str(table), ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", asked)
     qtbot.mouseClick(dock.table.save_button, Qt.MouseButton.LeftButton)
     with table.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

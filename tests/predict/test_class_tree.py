@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from napari_dense_ssl.core.class_tree import ClassTree
 from napari_dense_ssl.core.errors import SettingsError
-from napari_dense_ssl.core.events import Beat, Event, Finished, Noted, Started, Step
+from napari_dense_ssl.core.events import Beat, Event, Finished, Noted, Pictured, Started, Step
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.predict import ClassFigures, Predictor, PredictSettings, grow_tree, write_class_csv
 from napari_dense_ssl.predict.class_meetings import meetings, sampled_boxes
@@ -29,6 +30,13 @@ def run(job: Generator[Any, None, Any]) -> tuple[list[Any], Any]:
             seen.append(next(job))
         except StopIteration as end:
             return seen, end.value
+
+
+def grown(job: Generator[Event]) -> tuple[list[Event], ClassTree]:
+    """Return all events, and the tree that one of them shows."""
+    seen = list(job)
+    (tree,) = [event.picture for event in seen if isinstance(event, Pictured)]
+    return seen, tree
 
 
 def predictor(encoder: Any, cpu: Any, **settings: Any) -> Predictor:
@@ -78,7 +86,7 @@ class Twins(PointwiseEncoder):
 
 
 def test_the_tree_joins_what_a_turn_swaps(volume, cpu):
-    seen, tree = run(grow_tree(volume, predictor(Twins(), cpu), way="confusion", squares=4))
+    seen, tree = grown(grow_tree(volume, predictor(Twins(), cpu), way="confusion", squares=4))
     assert tree.way == "confusion"
     assert tree.cut(3) == ((0,), (1,), (2, 3))
     steps = [event for event in seen if isinstance(event, Step)]
@@ -93,7 +101,7 @@ def test_classes_that_do_not_occur_are_told_of(cpu):
     flat = Volume.from_arrays(
         [np.tile(np.array([0, 0, 0, 255], np.uint8), (2, 64, 16))], voxel_size=(50.0, 5.0, 5.0)
     )
-    seen, tree = run(grow_tree(flat, predictor(PointwiseEncoder(), cpu), way="centres", squares=2))
+    seen, tree = grown(grow_tree(flat, predictor(PointwiseEncoder(), cpu), way="centres", squares=2))
     (note,) = [event for event in seen if isinstance(event, Noted)]
     assert note.message == "2 classes did not occur; each was joined to the class nearest to it."
     # three in four pixels are 0: -0.58 and 1.73 of the spread, so classes 1 (-0.5) and 3 (1.5)
@@ -102,7 +110,7 @@ def test_classes_that_do_not_occur_are_told_of(cpu):
 
 def test_an_unknown_way(volume, pointwise, cpu):
     with pytest.raises(SettingsError, match="no way 'colour' to order classes; choose of centres, confusion"):
-        run(grow_tree(volume, predictor(pointwise, cpu), way="colour"))  # type: ignore[arg-type]
+        next(grow_tree(volume, predictor(pointwise, cpu), way="colour"))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("shape", [(3, 40, 500), (40, 90, 90), (1, 300, 300)])

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from napari_dense_ssl.core.class_book import ClassBook
 from napari_dense_ssl.core.events import Event
 from napari_dense_ssl.model import DenseEncoder, EncoderSettings, RunFolder
 from napari_dense_ssl.model.checkpoint import save_checkpoint
 from napari_dense_ssl.volume import open_volume
+from napari_dense_ssl.volume.class_file import SavedClasses, write_classes
 
 SOURCE = "sample:em?shape=6x160x192&seed=1"
 CLASSES = 5
@@ -62,7 +64,7 @@ def make_run(path: Path, slices: int = 1, source: str = SOURCE, scale: float = 1
     }
     saved = {"event": "Saved", "path": "x", "step": 7, "seconds": 90.0}
     run.events.write_text("".join(json.dumps(record) + "\n" for record in (audited, saved)))
-    (path / "classes.json").write_text('{"names": {"1": "membrane"}}')
+    write_classes(path / "classes.json", SavedClasses(ClassBook(CLASSES).rename(0, "membrane")))
     return run
 
 

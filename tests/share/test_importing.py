@@ -23,6 +23,7 @@ from napari_dense_ssl.predict import predict
 from napari_dense_ssl.share import export_model, import_model
 from napari_dense_ssl.share.archive import MOST_RATIO
 from napari_dense_ssl.volume import open_output, open_volume
+from napari_dense_ssl.volume.class_file import read_classes
 
 from .conftest import SOURCE, make_run
 
@@ -63,7 +64,7 @@ def test_a_package_comes_back_as_the_run_it_was(run, package, tmp_path, last) ->
     assert found.settings == run.settings
     assert found.voxel_size == run.voxel_size
     assert found.facts["imported"]["from"] == "model.zip"
-    assert json.loads((found.path / "classes.json").read_text()) == {"names": {"1": "membrane"}}
+    assert read_classes(found.path / "classes.json").book.name(0) == "membrane"
     assert "# Dense SSL classes" in (found.path / "README.md").read_text()
     assert [one.name for one in (tmp_path / "here").iterdir()] == ["run"]
 
@@ -298,7 +299,14 @@ RECORDS: dict[str, tuple[str, Callable[[str], str], str]] = {
         edited("depths:\n  - 1\n  - 1\n", "depths: &a [1, 1]\n  bomb: [*a, *a]\n"),
         "repeats parts of itself",
     ),
-    "class names": ("classes.json", lambda text: "{", "classes.json cannot be read"),
+    "class names": ("classes.json", lambda text: "{", "holds no names of classes"),
+    "names of another network": (
+        "classes.json",
+        lambda text: json.dumps(
+            json.loads(text) | {"classes": 6, "groups": [*json.loads(text)["groups"], [5]]}
+        ),
+        "is of 6 classes, its network has 5",
+    ),
 }
 
 

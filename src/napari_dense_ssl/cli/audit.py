@@ -20,13 +20,10 @@ from napari_dense_ssl.cli.arguments import (
     VoxelSizeOption,
     opened,
 )
-from napari_dense_ssl.cli.progress import follow
-from napari_dense_ssl.core.events import Audited, Event
+from napari_dense_ssl.cli.progress import follow, keeping
 from napari_dense_ssl.core.geometry import Box
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from napari_dense_ssl.evaluate import Audit
 
 
@@ -60,7 +57,7 @@ def audit_command(
     timepoint: TimepointOption = None,
 ) -> None:
     """Ask whether a run's classes follow the image or the place in the crop."""
-    from napari_dense_ssl.evaluate import audit, write_audit_report
+    from napari_dense_ssl.evaluate import Audit, audit, write_audit_report
     from napari_dense_ssl.evaluate.audit_report import check_report_path
 
     if out is not None:
@@ -79,7 +76,7 @@ def audit_command(
         device=device,
         precision=precision,
     )
-    follow(keeping(job, found), stopped=lambda: "Stopped; an audit keeps nothing, begin it anew.")
+    follow(keeping(job, Audit, found), stopped=lambda: "Stopped; an audit keeps nothing, begin it anew.")
     (result,) = found
     if out is not None:
         size = pixels.voxel_size
@@ -91,17 +88,6 @@ def audit_command(
     show(result)
     if out is not None:
         typer.echo(f"report   {out}")
-
-
-def keeping(job: Generator[Event], found: list[Audit]) -> Generator[Event]:
-    """Pass events on, and keep the result."""
-    try:
-        for event in job:
-            if isinstance(event, Audited):
-                found.append(event.result)
-            yield event
-    finally:
-        job.close()
 
 
 def show(audit: Audit) -> None:

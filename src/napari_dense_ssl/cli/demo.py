@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_dense_ssl.cli.audit import keeping
-from napari_dense_ssl.cli.progress import duration, follow
+from napari_dense_ssl.cli.progress import duration, follow, keeping
 from napari_dense_ssl.cli.train import gather
 from napari_dense_ssl.cli.window import Shown, has_display, show
 from napari_dense_ssl.core.errors import OutputError
@@ -137,10 +136,10 @@ def _scores(out: Path, volume: Volume, truth: Volume, classes: int) -> dict[str,
 
 def _audit(out: Path, volume: Volume, stopped: str) -> Audit:
     """Audit a few crops, and draw the audit's own page."""
-    from napari_dense_ssl.evaluate import audit, write_audit_report
+    from napari_dense_ssl.evaluate import Audit, audit, write_audit_report
 
     kept: list[Audit] = []
-    follow(keeping(audit(volume, out / "run", crops=CROPS), kept), stopped=lambda: stopped)
+    follow(keeping(audit(volume, out / "run", crops=CROPS), Audit, kept), stopped=lambda: stopped)
     (found,) = kept
     sizes = volume.voxel_size
     write_audit_report(found, out / "audit.png", title="Synthetic EM", pixel_size=(sizes.y, sizes.x))

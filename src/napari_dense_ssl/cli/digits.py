@@ -11,14 +11,11 @@ import yaml
 
 from napari_dense_ssl.cli.arguments import JsonOption
 from napari_dense_ssl.cli.flags import drawn_from, given
-from napari_dense_ssl.cli.progress import follow
+from napari_dense_ssl.cli.progress import follow, keeping
 from napari_dense_ssl.core.errors import SettingsError
-from napari_dense_ssl.core.events import Event, Pictured
 from napari_dense_ssl.playground.digits.settings import DigitsSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from napari_dense_ssl.playground.digits import DigitsResult
 
 
@@ -62,13 +59,13 @@ def digits_command(
     if assignments:
         chosen["perturbation"] = dict(map(_assigned, assignments))
     settings = DigitsSettings.model_validate(chosen)
-    from napari_dense_ssl.playground.digits import learn_digits, read_digits
+    from napari_dense_ssl.playground.digits import DigitsResult, learn_digits, read_digits
 
     digits = read_digits(data)
     if validation is not None:
         digits = digits.validation(validation)
     found: list[DigitsResult] = []
-    follow(_keeping(learn_digits(digits, settings, out), found), stopped=lambda: _stopped(out))
+    follow(keeping(learn_digits(digits, settings, out), DigitsResult, found), stopped=lambda: _stopped(out))
     (result,) = found
     if as_json:
         typer.echo(json.dumps(result.as_dict()))
@@ -92,19 +89,6 @@ def show(result: DigitsResult, out: Path | None) -> None:
     )
     if out is not None:
         typer.echo(f"written to {out}")
-
-
-def _keeping(job: Generator[Event], found: list[DigitsResult]) -> Generator[Event]:
-    """Pass events on, and keep the result."""
-    from napari_dense_ssl.playground.digits import DigitsResult
-
-    try:
-        for event in job:
-            if isinstance(event, Pictured) and isinstance(event.picture, DigitsResult):
-                found.append(event.picture)
-            yield event
-    finally:
-        job.close()
 
 
 def _assigned(text: str) -> tuple[str, object]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from napari_dense_ssl.cli.arguments import JsonOption, parse_range
-from napari_dense_ssl.cli.progress import follow
-from napari_dense_ssl.core.events import Event, Pictured
+from napari_dense_ssl.cli.progress import follow, keeping
 
 if TYPE_CHECKING:
     from napari_dense_ssl.evaluate import Comparison
@@ -68,7 +66,7 @@ def evaluate_command(
     as_json: JsonOption = False,
 ) -> None:
     """Score a prediction against truth."""
-    from napari_dense_ssl.evaluate import Tolerance, comparing, write_comparison
+    from napari_dense_ssl.evaluate import Comparison, Tolerance, comparing, write_comparison
 
     found: list[Comparison] = []
     job = comparing(
@@ -82,9 +80,12 @@ def evaluate_command(
         tolerance=Tolerance.parse(tolerance),
     )
     if as_json:
-        deque(_keeping(job, found), maxlen=0)
+        deque(keeping(job, Comparison, found), maxlen=0)
     else:
-        follow(_keeping(job, found), stopped=lambda: "Stopped; a comparison keeps nothing, begin it anew.")
+        follow(
+            keeping(job, Comparison, found),
+            stopped=lambda: "Stopped; a comparison keeps nothing, begin it anew.",
+        )
     (result,) = found
     written = write_comparison(result, out) if out is not None else []
     if as_json:
@@ -93,17 +94,6 @@ def evaluate_command(
     show(result)
     for path in written:
         typer.echo(f"written {path}")
-
-
-def _keeping(job: Generator[Event], found: list[Comparison]) -> Generator[Event]:
-    """Pass events on, and keep the result."""
-    try:
-        for event in job:
-            if isinstance(event, Pictured):
-                found.append(event.picture)
-            yield event
-    finally:
-        job.close()
 
 
 def show(comparison: Comparison) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,9 +11,8 @@ import typer
 
 from napari_dense_ssl.cli.arguments import JsonOption, OverwriteOption, RegionOption
 from napari_dense_ssl.cli.flags import drawn_from, given
-from napari_dense_ssl.cli.progress import follow
+from napari_dense_ssl.cli.progress import follow, keeping
 from napari_dense_ssl.core.errors import SettingsError
-from napari_dense_ssl.core.events import Event, Pictured
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.evaluate.objects.settings import ObjectSettings
 
@@ -58,7 +56,7 @@ def objects_command(
 ) -> None:
     """Find the objects of a class in three dimensions, with sizes and places."""
     from napari_dense_ssl.evaluate.label_sources import label_source
-    from napari_dense_ssl.evaluate.objects import finding_objects
+    from napari_dense_ssl.evaluate.objects import Objects, finding_objects
 
     settings = ObjectSettings.model_validate(given(ObjectSettings, flags))
     labels = label_source(source, label, "the class map")
@@ -72,7 +70,7 @@ def objects_command(
         region=Box.parse(roi, labels.shape) if roi is not None else None,
         overwrite=overwrite,
     )
-    follow(_keeping(job, found), stopped=lambda: f"Stopped; nothing is left in {out}, begin it anew.")
+    follow(keeping(job, Objects, found), stopped=lambda: f"Stopped; nothing is left in {out}, begin it anew.")
     (result,) = found
     if as_json:
         typer.echo(json.dumps(summary(result)))
@@ -121,14 +119,3 @@ def show(objects: Objects, out: Path) -> None:
         volume = f"{columns['volume_um3'][i]:.4g}" if objects.voxel_size else "unknown"
         centre = ", ".join(f"{columns[f'centroid_{a}_{unit}'][i]:.0f}" for a in "zyx")
         typer.echo(f"{i + 1:>8}{objects.voxels[i]:>14,}{volume:>12}  {centre}")
-
-
-def _keeping(job: Generator[Event], found: list[Objects]) -> Generator[Event]:
-    """Pass events on, and keep the result."""
-    try:
-        for event in job:
-            if isinstance(event, Pictured):
-                found.append(event.picture)
-            yield event
-    finally:
-        job.close()

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import FrameType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 import typer
 from rich.console import Console
@@ -29,6 +29,8 @@ from napari_dense_ssl.core.events import (
     Started,
     Step,
 )
+
+T = TypeVar("T")
 
 FIRST_INTERVAL = 2.0
 LAST_INTERVAL = 60.0
@@ -194,6 +196,29 @@ def follow(events: Iterator[Event], *, stopped: Callable[[], str]) -> Finished:
     if finished is None:
         raise Stopped(stopped())
     return finished
+
+
+def keeping(job: Generator[Event], kind: type[T], found: list[T]) -> Generator[Event]:
+    """Pass events on, and keep the result that one of them carries.
+
+    Parameters
+    ----------
+    job : generator of Event
+    kind : type
+        Of the result: what an ``Audited`` says, or a ``Pictured`` shows.
+    found : list
+        Gets it.
+    """
+    try:
+        for event in job:
+            match event:
+                case Audited(result=result) | Pictured(picture=result) if isinstance(result, kind):
+                    found.append(result)
+                case _:
+                    pass
+            yield event
+    finally:
+        job.close()
 
 
 def _consume(events: Iterator[Event], flag: threading.Event) -> Finished | None:

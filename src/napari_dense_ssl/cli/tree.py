@@ -19,13 +19,10 @@ from napari_dense_ssl.cli.arguments import (
     VoxelSizeOption,
     opened,
 )
-from napari_dense_ssl.cli.progress import follow
+from napari_dense_ssl.cli.progress import follow, keeping
 from napari_dense_ssl.core.errors import SettingsError
-from napari_dense_ssl.core.events import Beat, Event, Finished
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from napari_dense_ssl.core.class_tree import ClassTree
 
 
@@ -58,6 +55,7 @@ def tree_command(
 ) -> None:
     """Order the classes of a run, and group them; kept in RUN/classes.json, which the Classes dock reads."""
     from napari_dense_ssl.core.class_book import ClassBook
+    from napari_dense_ssl.core.class_tree import ClassTree
     from napari_dense_ssl.model.run_folder import RunFolder
     from napari_dense_ssl.predict import grow_tree
     from napari_dense_ssl.volume.class_file import NAME, SavedClasses, read_classes, write_classes
@@ -73,7 +71,7 @@ def tree_command(
     pixels = opened(volume, dataset, voxel_size, channel, timepoint)
     found: list[ClassTree] = []
     job = grow_tree(pixels, folder, way=way, device=device, precision=precision)  # type: ignore[arg-type]
-    follow(keeping(job, found), stopped=lambda: "Stopped; the classes are not in order yet.")
+    follow(keeping(job, ClassTree, found), stopped=lambda: "Stopped; the classes are not in order yet.")
     (tree,) = found
     book = book if groups is None else book.cut(tree, groups)
     saved = SavedClasses(book, tree, folder.fingerprint())
@@ -86,20 +84,3 @@ def tree_command(
     typer.echo(f"classes  {file}")
     for group in book.groups:
         typer.echo(f"{book.name(group[0]):<24} {', '.join(map(str, group))}")
-
-
-def keeping(job: Generator[Event, None, ClassTree], found: list[ClassTree]) -> Generator[Event]:
-    """Pass events on, and keep the tree, before whoever follows them leaves at the last one."""
-    last: Event = Beat()
-    try:
-        while True:
-            event = next(job)
-            if isinstance(event, Finished):
-                last = event
-            else:
-                yield event
-    except StopIteration as end:
-        found.append(end.value)
-    finally:
-        job.close()
-    yield last

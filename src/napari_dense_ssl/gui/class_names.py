@@ -22,6 +22,9 @@ _SAVE_MS = 400  # after the last change: a slider changes things often
 
 _FILTER = "Names of classes (*.json)"
 
+Pending = tuple[Path, SavedClasses, list[Path]]
+"""A run folder, what is to be kept of its classes, and the maps that it is to be put beside."""
+
 
 class ClassNames(QObject):
     """Keeps one :class:`ClassModel` a run, and sees to it that what is done to it is on disk.
@@ -39,6 +42,7 @@ class ClassNames(QObject):
         self._changed: set[str] = set()
         self._damaged: set[str] = set()
         self._saving: Job | None = None
+        self._written: list[Pending] = []
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_SAVE_MS)
@@ -140,15 +144,19 @@ class ClassNames(QObject):
             write_pending(pending)
             yield Finished(None)
 
+        self._written = pending
         self._saving = Job("Saving the names of the classes", start)
         self._saving.ended.connect(self._saved)
         self._saving.start()
 
-    def _saved(self, _: Outcome) -> None:
+    def _saved(self, outcome: Outcome) -> None:
         self._saving = None
+        if outcome is not Outcome.FINISHED:  # tried again with the next change, or when the dock goes
+            self._changed |= {str(run) for run, _, _ in self._written} & self.models.keys()
+        self._written = []
 
-    def _pending(self) -> list[tuple[Path, SavedClasses, list[Path]]]:
-        pending = []
+    def _pending(self) -> list[Pending]:
+        pending: list[Pending] = []
         for run in sorted(self._changed):
             if run in self._damaged:  # what cannot be read now may be mended by hand
                 self._damaged.discard(run)
@@ -162,12 +170,13 @@ class ClassNames(QObject):
     def finish(self) -> None:
         """Write what has changed, now: the dock or the window goes."""
         self._timer.stop()
+        unfinished: list[Pending] = []
         if self._saving is not None:
             self._saving.blockSignals(True)
             self._saving.close()
-            self._saving = None
+            self._saving, unfinished = None, self._written  # its thread may not have come to it
         try:
-            write_pending(self._pending())
+            write_pending([*unfinished, *self._pending()])
         except DenseSSLError as error:
             report(error, "Saving the names of the classes")
 
@@ -193,7 +202,7 @@ class ClassNames(QObject):
         return Path(text)
 
 
-def write_pending(pending: list[tuple[Path, SavedClasses, list[Path]]]) -> None:
+def write_pending(pending: list[Pending]) -> None:
     """Write the names of runs beside the run folder's records and beside maps; any thread may.
 
     All are tried before the first error is raised. What is no folder any more is left out.

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QFileDialog
 from napari_dense_ssl.core.class_book import ClassBook
 from napari_dense_ssl.core.class_tree import ClassTree
 from napari_dense_ssl.core.errors import OutputError
-from napari_dense_ssl.core.events import Event, Noted, Started, Step
+from napari_dense_ssl.core.events import Event, Noted, Pictured, Started, Step
 from napari_dense_ssl.gui.job import Outcome
 from napari_dense_ssl.gui.layers import LayerSource
 from napari_dense_ssl.gui.prediction import PredictorKeeper
@@ -159,4 +159,7 @@ def grown(
     """Grow the tree of a run's classes (in a worker) and put it into a list."""
     from napari_dense_ssl.predict import grow_tree
 
-    found.append((yield from grow_tree(keeper.volume(source), keeper.open(run, device))))
+    for event in grow_tree(keeper.volume(source), keeper.open(run, device)):
+        if isinstance(event, Pictured):
+            found.append(event.picture)
+        yield event

@@ -304,12 +304,8 @@ class ClassesDock(ClassesForm):
 
     def stop(self) -> None:
         """Stop the job; where there is none, stop following."""
-        if self.job is None or not self.busy:
+        if not self.stop_job():
             self.follow.setChecked(False)
-            return
-        self.job.stop()
-        self.status.setText("Stopping …")
-        self.update_buttons()
 
     def _wait(self) -> None:
         """Let the job stand still while what is in view is computed."""

@@ -134,10 +134,8 @@ class DigitsTab(QWidget):
 
     def stop(self) -> None:
         """End at the next step."""
-        if self._mine and self.dock.busy and self.dock.job is not None:
-            self.dock.job.stop()
-            self.status.setText("Stopping …")
-            self.update_buttons()
+        if self._mine:
+            self.dock.stop_job(self.status)
 
     def update_buttons(self) -> None:
         """Enable what can be done now; the dock calls it too, since it runs other jobs as well."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import QAbstractButton, QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractButton, QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from napari_dense_ssl.core.events import Event
 from napari_dense_ssl.gui.fields import LayerField, paragraph
@@ -101,6 +101,21 @@ class Dock(QWidget):
         if job is not None:
             job.blockSignals(True)
             job.stop()
+
+    def stop_job(self, status: QLabel | None = None) -> bool:
+        """Ask the job to stop at its next event, and say so; False where there is none.
+
+        Parameters
+        ----------
+        status : QLabel, optional
+            Where it is said; by default the dock's own status line.
+        """
+        if self.job is None or not self.busy:
+            return False
+        self.job.stop()
+        (status or self.status).setText("Stopping …")
+        self.update_buttons()
+        return True
 
     @property
     def busy(self) -> bool:

@@ -112,10 +112,8 @@ class JobTab(QWidget):
 
     def stop(self) -> None:
         """Stop the job, where it is this tab's."""
-        if self._mine and self.dock.busy and self.dock.job is not None:
-            self.dock.job.stop()
-            self.status.setText("Stopping …")
-            self.dock.update_buttons()
+        if self._mine:
+            self.dock.stop_job(self.status)
 
     def attempt(self, doing: str, act: Callable[[], object]) -> object:
         """Do something that a user's input can make fail; tell the user where it does. None then."""

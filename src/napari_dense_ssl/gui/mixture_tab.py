@@ -18,6 +18,7 @@ from napari_dense_ssl.gui.fields import NumberBox, ProgressRow, form, paragraph,
 from napari_dense_ssl.gui.figures_table import FiguresTable
 from napari_dense_ssl.gui.forms import SettingsForm
 from napari_dense_ssl.gui.job import Outcome
+from napari_dense_ssl.gui.job_tab import WORDS
 from napari_dense_ssl.gui.messages import explain
 from napari_dense_ssl.gui.playground_layers import PlaygroundLayers
 from napari_dense_ssl.gui.remember import remember, remembered
@@ -258,10 +259,8 @@ class MixtureTab(QWidget):
 
     def stop(self) -> None:
         """End the job, whichever it is."""
-        if self._mine and self.dock.busy and self.dock.job is not None:
-            self.dock.job.stop()
-            self.status.setText("Stopping …")
-            self.dock.update_buttons()
+        if self._mine:
+            self.dock.stop_job(self.status)
 
     def update_buttons(self) -> None:
         """Enable what can be done now."""
@@ -301,8 +300,7 @@ class MixtureTab(QWidget):
         self._painter.stop()
         self._paint()
         self._mine = False
-        words = {Outcome.FINISHED: "done", Outcome.STOPPED: "stopped", Outcome.FAILED: "failed"}
-        self.progress.finish(words[outcome])
+        self.progress.finish(WORDS[outcome])
         if outcome is Outcome.FAILED and self.dock.job is not None:
             self.status.setText(self.dock.job.message)
         elif outcome is Outcome.STOPPED:

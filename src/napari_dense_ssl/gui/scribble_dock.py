@@ -311,12 +311,8 @@ class ScribbleDock(ScribbleForm):
 
     def stop(self) -> None:
         """Stop the job; where there is none, stop segmenting."""
-        if self.job is None or not self.busy:
+        if not self.stop_job():
             self.follow.setChecked(False)
-            return
-        self.job.stop()
-        self.status.setText("Stopping …")
-        self.update_buttons()
 
     def update_buttons(self) -> None:
         """Enable what can be done now."""

@@ -111,7 +111,7 @@ class ScribbleOutput:
     def _save_table(self) -> None:
         suggestion = str(Path(self.dock.run_path() or Path.home()) / "label counts.csv")
         text, _ = QFileDialog.getSaveFileName(
-            self, "Counts of each label in each slice", suggestion, "CSV (*.csv)"
+            self.dock, "Counts of each label in each slice", suggestion, "CSV (*.csv)"
         )
         if text:
             place = Path(text if text.endswith(".csv") else f"{text}.csv")

@@ -161,10 +161,7 @@ class ShareDock(Dock):
 
     def stop(self) -> None:
         """End at the next event."""
-        if self.busy and self.job is not None:
-            self.job.stop()
-            self.status.setText("Stopping …")
-            self.update_buttons()
+        self.stop_job()
 
     def _begin(self, title: str, text: str, start: Callable[[], Iterator[Event]]) -> None:
         self._note = ""

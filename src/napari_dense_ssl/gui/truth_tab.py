@@ -140,6 +140,7 @@ class TruthTab(JobTab):
             tolerance, unit = self.tolerance.value(), self.unit.currentText()
 
             def begin() -> Iterator[Event]:
+                # What draws the pictures is imported here too: the window does not wait for it.
                 from napari_dense_ssl.evaluate import Tolerance, comparing, comparison_pictures  # noqa: F401
 
                 return comparing(prediction, truth, tolerance=Tolerance(tolerance, unit), **keywords)

@@ -7,9 +7,8 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Literal, get_args
 
-from napari_dense_ssl.core.class_tree import ClassTree
 from napari_dense_ssl.core.errors import SettingsError
-from napari_dense_ssl.core.events import Event, Finished, Noted, Started
+from napari_dense_ssl.core.events import Event, Finished, Noted, Pictured, Started
 from napari_dense_ssl.evaluate.class_tree import angle_distances, profile_distances, tree_of
 from napari_dense_ssl.model.run_folder import RunFolder
 from napari_dense_ssl.predict.class_meetings import meetings, sampled_boxes
@@ -35,7 +34,7 @@ def grow_tree(
     seed: int = 0,
     device: str = "auto",
     precision: str = "auto",
-) -> Generator[Event, None, ClassTree]:
+) -> Generator[Event]:
     """Look at squares of a volume and cluster the classes of a run.
 
     Parameters
@@ -59,11 +58,8 @@ def grow_tree(
     Yields
     ------
     Event
-        ``Started`` (counting passes), ``Noted``, ``Step`` and ``Beat``, at last ``Finished`` without a path.
-
-    Returns
-    -------
-    ClassTree
+        ``Started`` (counting passes), ``Noted``, ``Step`` and ``Beat``, a ``Pictured`` with the
+        :class:`~napari_dense_ssl.core.class_tree.ClassTree`, ``Finished`` without a path.
 
     Raises
     ------
@@ -105,10 +101,10 @@ def grow_tree(
         yield Noted(
             f"{int((~used).sum())} classes did not occur; each was joined to the class nearest to it."
         )
+    yield Pictured(total, tree)
     yield Finished(
         None, {"classes": tree.classes, "occur": int(used.sum()), "seconds": round(progress.seconds, 3)}
     )
-    return tree
 
 
 def _run(run: RunFolder | os.PathLike[str] | str) -> RunFolder | Path:

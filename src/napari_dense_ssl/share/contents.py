@@ -17,7 +17,6 @@ from napari_dense_ssl.model.checkpoint_folder import CHECKSUMS, step_of
 from napari_dense_ssl.model.run_folder import CHECKPOINTS, EVENTS, RUN, SETTINGS
 from napari_dense_ssl.share.archive import Archive
 from napari_dense_ssl.share.package import (
-    CLASS_NAMES,
     DESCRIPTIONS,
     FORMAT,
     KEY,
@@ -26,6 +25,7 @@ from napari_dense_ssl.share.package import (
     TEST_INPUT,
     TEST_OUTPUT,
 )
+from napari_dense_ssl.volume.class_file import NAME as CLASS_NAMES
 
 _MOST_TEXT, _MOST_YAML = 1 << 24, 1 << 20  # bytes
 _STEP = re.compile(r"step-\d{1,12}")

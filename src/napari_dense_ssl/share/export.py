@@ -38,6 +38,7 @@ from napari_dense_ssl.share.sample import (
 )
 from napari_dense_ssl.share.settings import ExportSettings
 from napari_dense_ssl.volume import Intensity, Volume
+from napari_dense_ssl.volume.class_file import NAME as CLASS_NAMES
 from napari_dense_ssl.volume.places import output_errors
 
 _STAGES = ("read", "traced", "pictured", "described", "packed")
@@ -214,9 +215,9 @@ def _attach(run: RunFolder, files: Path) -> dict[str, str]:
         SETTINGS: "all settings of the training, re-runnable",
         RUN: "versions; of the volume its name, shape, voxel size (nm) and grey values",
     }
-    if (run.path / package.CLASS_NAMES).is_file():
-        shutil.copyfile(run.path / package.CLASS_NAMES, files / package.CLASS_NAMES)
-        told[package.CLASS_NAMES] = "names, colours and merges of the classes"
+    if (run.path / CLASS_NAMES).is_file():
+        shutil.copyfile(run.path / CLASS_NAMES, files / CLASS_NAMES)
+        told[CLASS_NAMES] = "names, colours and merges of the classes"
     return told
 
 

@@ -15,14 +15,15 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from napari_dense_ssl.core.errors import OutputError, RunError
+from napari_dense_ssl.core.errors import ClassesError, OutputError, RunError
 from napari_dense_ssl.core.events import Beat, Event, Finished, Noted, Saved, Started, Step
 from napari_dense_ssl.model.checkpoint_folder import write_text_whole
 from napari_dense_ssl.model.run_folder import CHECKPOINTS, IMPORTED, RUN, RunFolder
 from napari_dense_ssl.share.archive import LIMIT, Archive, FolderArchive, ZipArchive
 from napari_dense_ssl.share.contents import Contents, contents_of
-from napari_dense_ssl.share.package import CLASS_NAMES
 from napari_dense_ssl.share.trust import check_test_output, checked_run, explained
+from napari_dense_ssl.volume.class_file import NAME as CLASS_NAMES
+from napari_dense_ssl.volume.class_file import read_classes
 from napari_dense_ssl.volume.places import output_errors
 
 _PIECE = 1 << 20
@@ -146,7 +147,7 @@ def _checked(
     """Load all of the run once, and write into its records where it came from."""
     try:
         run, encoder = checked_run(folder)
-        _check_class_names(folder / CLASS_NAMES)
+        _check_class_names(folder / CLASS_NAMES, run)
         summary: dict[str, str | int | float] = {
             "kind": contents.kind,
             "classes": run.classes,
@@ -155,7 +156,7 @@ def _checked(
         if contents.test is not None:
             arrays = (_array(archive, contents, name) for name in contents.test)
             summary["difference"] = check_test_output(run, encoder, *arrays)
-    except (RunError, RecursionError) as error:
+    except (RunError, ClassesError, RecursionError) as error:
         if isinstance(error, RecursionError):
             error = RunError("its records are nested too deeply")
         raise explained(error, folder, origin) from error
@@ -175,12 +176,9 @@ def _record(run: RunFolder, contents: Contents, origin: Path) -> None:
         write_text_whole(run.path / RUN, json.dumps({**run.facts, IMPORTED: note}, indent=1) + "\n")
 
 
-def _check_class_names(path: Path) -> None:
-    if path.is_file():
-        try:
-            json.loads(path.read_text())
-        except ValueError as error:
-            raise RunError(f"Its {CLASS_NAMES} cannot be read ({error}).") from error
+def _check_class_names(path: Path, run: RunFolder) -> None:
+    if path.is_file() and (named := read_classes(path).book.classes) != run.classes:
+        raise RunError(f"Its {path.name} is of {named} classes, its network has {run.classes}.")
 
 
 def _array(archive: Archive, contents: Contents, name: str) -> np.ndarray:

@@ -20,8 +20,6 @@ WEIGHTS = "weights.safetensors"
 TORCHSCRIPT = "weights.torchscript.pt"
 TEST_INPUT, TEST_OUTPUT = "test_input.npy", "test_output.npy"
 README, COVER = "README.md", "cover.png"
-CLASS_NAMES = "classes.json"
-"""Names, colours and merges of the classes, where a run has them; goes along as it is."""
 
 NEEDED = (SETTINGS, RUN, WEIGHTS, CHECKSUMS)
 """Attachments that make a run folder again."""
