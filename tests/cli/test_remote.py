@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,13 @@ def test_train_and_predict_from_a_web_server(call, tmp_path: Path):
             outputs.append(np.asarray(open_volume(out, dataset="labels/classes").data))
         np.testing.assert_array_equal(*outputs)
         assert outputs[0].min() > 0
+        (tmp_path / "far.zarr").rename(tmp_path / "www" / "far.zarr")
+        scored = call("evaluate", f"{site.url}/far.zarr", tmp_path / "near.zarr", "--json")
+        assert scored.status == 0, scored.err
+        assert json.loads(scored.out)["ari"] == 1
+        missing = call("evaluate", f"{site.url}/far.zarr", tmp_path / "near.zarr", "--label", "nuclei")
+        assert missing.status == 2
+        assert "no label image named 'nuclei'; it holds: classes" in missing.err
 
 
 def test_a_server_that_refuses_in_mid_run(call, small_run: Path, tmp_path: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.engine import train
 from napari_dense_ssl.model.run_folder import RunFolder
 from napari_dense_ssl.predict import Predictor, PredictSettings, predict
-from napari_dense_ssl.predict.cluster import Done, cluster, compute, hand_out, work_of
+from napari_dense_ssl.predict.cluster import Done, compute, hand_out, work_of
 from napari_dense_ssl.volume import Volume, open_output, open_volume
 
 SETTINGS = PredictSettings(tile=64, chunk=32)
@@ -176,13 +177,24 @@ def test_a_worker_refuses_a_run_that_was_trained_on(begun, at_once, run: Path, m
         compute(work, tuple(boxes.items())[:1])
 
 
-def test_what_workers_cannot_do(run: Path, tmp_path: Path):
-    volume = Volume.from_arrays([np.random.default_rng(0).integers(0, 255, (2, 96, 96), np.uint8)])
-    with pytest.raises(SettingsError, match="lies in this program's memory"):
-        list(predict(volume, run, tmp_path / "a.zarr", workers=2, device="cpu"))
-    for workers, scheduler in ((None, None), (2, "tcp://127.0.0.1:1"), (0, None)):
-        with pytest.raises(SettingsError), cluster(workers, scheduler):
-            pass
+def test_what_workers_cannot_do_is_said_before_anything_is_made(run: Path, tmp_path: Path, cpu, monkeypatch):
+    monkeypatch.setattr("napari_dense_ssl.predict.cluster._ANSWER", "1s")
+    volume, out = open_volume(SOURCE), tmp_path / "out.zarr"
+    in_memory = Volume.from_arrays([np.random.default_rng(0).integers(0, 255, (2, 96, 96), np.uint8)])
+    without_run = Predictor(Predictor.open(run, "cpu").encoder, cpu)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        nobody = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+    for pixels, network, asked, says in (
+        (in_memory, run, {"workers": 2}, "lies in this program's memory"),
+        (volume, without_run, {"workers": 2}, "from a run folder"),
+        (volume, run, {"workers": 2, "scheduler": nobody}, "not both"),
+        (volume, run, {"workers": 0}, "expected 1 or more"),
+        (volume, run, {"scheduler": nobody}, "No scheduler answers"),
+    ):
+        with pytest.raises(SettingsError, match=says):
+            list(predict(pixels, network, out, **asked))
+        assert not out.exists()
 
 
 def test_two_processes_write_what_one_writes_and_a_killed_one_is_replaced(run: Path, tmp_path: Path):

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from napari_dense_ssl.core.errors import ScoreError
 from napari_dense_ssl.core.geometry import VoxelSize
-from napari_dense_ssl.volume import Volume, open_volume
+from napari_dense_ssl.volume import Volume, list_labels, open_volume
+from napari_dense_ssl.volume.opening import is_url
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +91,11 @@ def label_source(source: Any, label: str, name: str) -> LabelSource:
 
 def _inside(path: str, label: str) -> str:
     """Return the path of a label image where one is held by an OME-Zarr, else the path itself."""
+    if is_url(path):
+        names = [name.removeprefix("labels/") for name in list_labels(path)]
+        if names and label not in names:
+            raise ScoreError(f"{path} has no label image named {label!r}; it holds: {', '.join(names)}.")
+        return f"{path.rstrip('/')}/labels/{label}" if names else path
     inside = Path(path) / "labels"
     if not inside.is_dir():
         return path

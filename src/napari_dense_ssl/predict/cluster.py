@@ -35,6 +35,7 @@ from napari_dense_ssl.volume import Intensity, Volume, open_output, open_volume
 _BATCH = 4  # blocks: the next is read while one is computed
 _AHEAD = 2  # batches for each worker beside the one that it computes
 _POLL = 0.1  # s between two beats
+_ANSWER = "10s"  # within which a scheduler has to answer
 _ALONE = 30.0  # s without a worker until it is told
 
 
@@ -101,31 +102,54 @@ def _distributed() -> Any:
 
 
 @contextmanager
-def cluster(workers: int | None, scheduler: str | None) -> Iterator[Any]:
-    """Start workers on this machine, or reach those of a scheduler.
+def workers_for(
+    volume: Volume, predictor: Predictor, workers: int | None, scheduler: str | None
+) -> Iterator[Any | None]:
+    """Start workers on this machine, or reach those of a scheduler; None where neither is asked for.
 
     Parameters
     ----------
+    volume : Volume
+        What they are to read.
+    predictor : Predictor
+        Whose run they are to load.
     workers : int or None
         Processes to be started here.
     scheduler : str or None
         Address such as ``tcp://host:8786``, or a scheduler file.
 
+    Yields
+    ------
+    distributed.Client or None
+
     Raises
     ------
     SettingsError
-        If both or neither are given, distributed is not installed, or the scheduler does not answer.
+        If both are given, workers cannot get at the volume or the run, distributed is not installed, or the
+        scheduler does not answer.
     """
-    if (workers is None) == (scheduler is None):
+    if workers is None and scheduler is None:
+        yield None
+        return
+    if workers is not None and scheduler is not None:
         raise SettingsError("Give either --workers, to start processes here, or --scheduler, not both.")
     if workers is not None and workers < 1:
         raise SettingsError(f"{workers} workers cannot compute; expected 1 or more.")
+    if volume.opened is None:
+        raise SettingsError(
+            f"{volume.source} lies in this program's memory, where other processes cannot read it; save it "
+            "as OME-Zarr and open that, or predict without workers."
+        )
+    if predictor.run is None:
+        raise SettingsError(
+            "Workers load the network from a run folder; predict with a run, or without workers."
+        )
     distributed = _distributed()
     if scheduler is not None:
         file = Path(scheduler)
         try:
             found = {"scheduler_file": str(file)} if file.is_file() else {"address": scheduler}
-            client = distributed.Client(timeout="10s", **found)
+            client = distributed.Client(timeout=_ANSWER, **found)
         except (OSError, ValueError, TimeoutError) as error:
             raise SettingsError(
                 f"No scheduler answers at {scheduler} ({error}); check the address (tcp://host:8786, or a "
@@ -149,22 +173,9 @@ def work_of(
     intensity: Intensity,
     workers: int | None,
 ) -> Work:
-    """Say what workers have to know.
-
-    Raises
-    ------
-    SettingsError
-        If the volume lies in this process's memory only, or the network in no run folder.
-    """
-    if volume.opened is None:
-        raise SettingsError(
-            f"{volume.source} lies in this program's memory, where other processes cannot read it; save it "
-            "as OME-Zarr and open that, or predict without workers."
-        )
-    if predictor.run is None:
-        raise SettingsError(
-            "Workers load the network from a run folder; predict with a run, or without workers."
-        )
+    """Say what workers have to know of what :func:`workers_for` let pass."""
+    assert volume.opened is not None
+    assert predictor.run is not None
     return Work(
         volume=dict(volume.opened),
         run=str(predictor.run.path.absolute()),

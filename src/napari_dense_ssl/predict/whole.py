@@ -19,7 +19,7 @@ from napari_dense_ssl.core.errors import OutputError, VolumeError
 from napari_dense_ssl.core.events import Event, Finished, Noted, Preview, Saved, Started
 from napari_dense_ssl.core.geometry import Box, Grid
 from napari_dense_ssl.model.run_folder import RunFolder
-from napari_dense_ssl.predict.cluster import Done, cluster, hand_out, work_of
+from napari_dense_ssl.predict.cluster import Done, hand_out, work_of, workers_for
 from napari_dense_ssl.predict.flight import PlanePart
 from napari_dense_ssl.predict.predictor import Predictor, check_what
 from napari_dense_ssl.predict.progress import Progress
@@ -104,25 +104,25 @@ def predict(
     region.check(volume.shape)
     predictor = run if isinstance(run, Predictor) else Predictor.open(_run(run), device, precision, settings)
     provenance = provenance_of(volume, predictor, what, region)
-    output = prepare_output(
-        Path(out),
-        volume,
-        predictor,
-        provenance,
-        image="error" if "error" in what else "confidence",
-        with_embedding="embedding" in what,
-        overwrite=overwrite,
-        resume=resume,
-    )
-    plan = Plan.of(output, region, predictor.settings.chunk, with_embedding="embedding" in what)
-    yield plan.started("predict", predictor, {"what": ", ".join(what)})
-    intensity, notes = predictor.intensity(volume)
-    for note in notes:
-        yield Noted(note)
-    if workers is None and scheduler is None:
-        yield from write_blocks(volume, predictor, plan, what, intensity)
-        return
-    with cluster(workers, scheduler) as client:
+    with workers_for(volume, predictor, workers, scheduler) as client:
+        output = prepare_output(
+            Path(out),
+            volume,
+            predictor,
+            provenance,
+            image="error" if "error" in what else "confidence",
+            with_embedding="embedding" in what,
+            overwrite=overwrite,
+            resume=resume,
+        )
+        plan = Plan.of(output, region, predictor.settings.chunk, with_embedding="embedding" in what)
+        yield plan.started("predict", predictor, {"what": ", ".join(what)})
+        intensity, notes = predictor.intensity(volume)
+        for note in notes:
+            yield Noted(note)
+        if client is None:
+            yield from write_blocks(volume, predictor, plan, what, intensity)
+            return
         yield Noted(f"The workers can be watched at {client.dashboard_link}")
         work = work_of(volume, predictor, output.path, what, intensity, workers)
         yield from gather(plan, _explained(hand_out(client, work, plan.rest), output))
