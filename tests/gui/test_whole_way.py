@@ -27,7 +27,10 @@ def click(qtbot, button) -> None:
 
 @pytest.fixture(params=["sample", "vnc"])
 def volume(request, tmp_path, real_data) -> tuple[str, str, tuple[float, float, float] | None]:
-    """Return a path, the name its layer will have, and the voxel size to enter where the file has none."""
+    """Return a path, the name its layer will have, and the voxel size to enter where the file has none.
+
+    Asked for before napari's viewer, whose fixture does not bear that a later one skips the test.
+    """
     if request.param == "sample":
         return SAMPLE, "sample:em", None
     path = tmp_path / "vnc.tif"
@@ -42,7 +45,7 @@ def finest(layer) -> np.ndarray:
 
 @pytest.mark.timeout(900)
 def test_from_a_file_to_maps_in_another_window(
-    qtbot, make_napari_viewer_proxy, open_dock, tmp_path, errors, monkeypatch, volume
+    volume, qtbot, make_napari_viewer_proxy, open_dock, tmp_path, errors, monkeypatch
 ):
     path, name, entered = volume
     viewer = make_napari_viewer_proxy(ensure_main_thread=True)
