@@ -20,17 +20,29 @@ from pathlib import Path
 from typing import Any
 
 import napari
+import numpy as np
 from napari.utils.notifications import notification_manager
-from npe2 import PluginManager
 from PIL import Image
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
+from scipy.ndimage import gaussian_filter
+from skimage.feature import peak_local_max
 
 PLUGIN = "napari-dense-ssl"
 IMAGES = Path(__file__).parent / "images"
 THEMES = ("dark", "light")
 SIZES = ((1280, 800), (2560, 1440))
-SHOWN = frozenset({"volume-done", "train-done", "classes-done", "classes-error", "classes-groups"})
+SHOWN = frozenset(
+    {
+        "volume-done",
+        "train-done",
+        "classes-done",
+        "classes-error",
+        "classes-groups",
+        "scribble-done",
+        "evaluate-done",
+    }
+)
 """What README and docs show, in the dark theme at 1280 × 800."""
 
 FRAMES, FRAME_WIDTH, FRAME_SECONDS, LARGEST = 10, 640, 0.8, 780_000
@@ -126,7 +138,7 @@ class Session:
 
 def shoot_empty(session: Session) -> None:
     """Take the docks before anything is open."""
-    for name in ("Volume", "Train", "Classes"):
+    for name in ("Volume", "Train", "Classes", "Scribble", "Evaluate"):
         session.dock(name)
         session.picture(f"{name.lower()}-empty")
 
@@ -250,21 +262,74 @@ def shoot_classes(session: Session, run: Path) -> None:
     viewer.dims.ndisplay = 2
 
 
-def shoot_playground(session: Session) -> None:
-    """Take the Playground dock, where the plugin has one."""
-    widgets = PluginManager.instance().get_manifest(PLUGIN).contributions.widgets or []
-    if "Playground" not in [widget.display_name for widget in widgets]:
+def shoot_scribble(session: Session, run: Path) -> None:
+    """Take the Scribble dock: strokes on the brightest and the darkest places, and what they make."""
+    dock, viewer = session.dock("Scribble"), session.viewer
+    image = viewer.layers[0]
+    dock.run_field.set_path(str(run))
+    dock.new_button.click()
+    session.picture("scribble-ready")
+    layer = dock.scribbles.layer()
+    z = int(viewer.dims.current_step[0])
+    plane = np.asarray((image.data[0] if image.multiscale else image.data)[z]).astype(float)
+    smooth = gaussian_filter(plane, 4)
+    for label, order in ((1, smooth), (2, -smooth)):
+        layer.selected_label = label
+        for y, x in peak_local_max(order, min_distance=60, num_peaks=5, exclude_border=20):
+            for shift in range(-8, 9, 4):
+                layer.paint((z, int(y), int(x) + shift), label)
+    dock.labels.rename(1, "bright")
+    dock.labels.rename(2, "dark")
+    wait_until(lambda: "segmented after" in dock.view_line.text(), "the segmentation")
+    wait(0.5)
+    session.picture("scribble-done")
+    dock.shown.setCurrentText("uncertainty")
+    session.picture("scribble-uncertainty")
+    dock.suggest_button.click()
+    session.picture("scribble-suggestion")
+    dock.follow.setChecked(False)
+
+
+def shoot_evaluate(session: Session, volume: str) -> None:
+    """Take the Evaluate dock: against the sample's truth, and the objects of a class."""
+    dock, viewer = session.dock("Evaluate"), session.viewer
+    if not volume.startswith("sample:em"):
         return
+    tab = dock.truth
+    classes = next(layer for layer in viewer.layers if layer.name.endswith(" classes"))
+    tab.prediction.layer.choose(classes)
+    tab.truth.path.set_path(volume.replace("sample:em", "sample:em-labels", 1))
+    tab.truth.use_file.setChecked(True)
+    tab.score.choice.setCurrentIndex(1)
+    for box in (tab.score.first, tab.score.last):
+        box.setValue(int(viewer.dims.current_step[0]))
+    session.picture("evaluate-ready")
+    tab.start_button.click()
+    wait_until(lambda: not dock.busy and tab.found is not None, "the comparison")
+    wait(0.5)
+    session.picture("evaluate-done")
+    if not session.every:
+        return
+    dock.tabs.setCurrentIndex(2)
+    tab = dock.objects
+    tab.map.choose(classes)
+    tab.label.setValue(int(classes.get_value(viewer.dims.point) or 1))
+    session.picture("evaluate-objects-ready")
+    tab.start_button.click()
+    wait_until(lambda: not dock.busy, "the objects")
+    session.picture("evaluate-objects-done")
+
+
+def shoot_playground(session: Session) -> None:
+    """Take the Playground dock."""
     session.viewer.layers.clear()
     dock = session.dock("Playground")
     session.picture("playground-empty")
-    button = getattr(dock, "run_button", None) or getattr(dock, "start_button", None)
-    if button is not None:
-        button.click()
-        wait(2)
-        session.picture("playground-running")
-        wait_until(lambda: not dock.busy, "the playground")
-        session.picture("playground-done")
+    dock.mixture.start_button.click()
+    wait(2)
+    session.picture("playground-running")
+    wait_until(lambda: not dock.busy, "the playground")
+    session.picture("playground-done")
 
 
 def shoot_share(session: Session, run: Path) -> None:
@@ -289,6 +354,8 @@ def main() -> None:
     if not session.every:
         session.animate("training.gif")
     shoot_classes(session, run)
+    shoot_scribble(session, run)
+    shoot_evaluate(session, options.volume)
     if session.every:
         shoot_playground(session)
         shoot_share(session, run)
