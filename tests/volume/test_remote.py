@@ -204,8 +204,11 @@ def test_nobody_answers():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    with pytest.raises(VolumeError, match="does not answer; check the address and the network"):
+    with pytest.raises(VolumeError, match="does not answer; check the address and the network") as caught:
         open_volume(f"http://127.0.0.1:{port}/a.zarr")
+    assert str(caught.value).endswith("Could not connect to server)."), (
+        "whole words, and nothing of curl's own"
+    )
 
 
 @pytest.mark.parametrize("url", ["ftp://host/a.zarr", "s3://", "https://name:secret@host/a.zarr"])

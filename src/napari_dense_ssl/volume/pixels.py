@@ -284,7 +284,7 @@ def grown(
         size[axis] = min(2 * size[axis], -(-shape[axis] // chunks[axis]) * chunks[axis])
 
 
-def first_line(error: BaseException) -> str:
-    """Return what an error says, short enough for a sentence."""
+def first_line(error: BaseException, most: int = 160) -> str:
+    """Return what an error says, in at most so many letters: short enough for a sentence."""
     text = str(error).strip().splitlines()
-    return text[0].rstrip(".")[:160] if text and text[0] else type(error).__name__
+    return text[0].rstrip(".")[:most] if text and text[0] else type(error).__name__

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -231,5 +232,5 @@ def explained(place: str, error: BaseException) -> str:
     meaning = next((words for marks, words in _MEANINGS if any(mark in text for mark in marks)), None)
     if meaning is None:
         meaning = "it is damaged, incomplete or of an unknown kind; check that it was copied whole"
-    first = first_line(error).split(" [http_response_body")[0].split(" [source")[0]
+    first = re.split(r" \[(?:http_response_body|curl_code|source)", first_line(error, 1000))[0]
     return f"{place} cannot be read: {meaning} ({first})."
