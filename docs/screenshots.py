@@ -21,6 +21,7 @@ from typing import Any
 
 import napari
 import numpy as np
+from napari._qt.dialogs.qt_notification import NapariQtNotification
 from napari.utils.notifications import notification_manager
 from PIL import Image
 from qtpy.QtTest import QTest
@@ -114,6 +115,12 @@ class Session:
     def _taken(self) -> Image.Image:
         return Image.fromarray(self.viewer.screenshot(canvas_only=False, flash=False)).convert("RGB")
 
+    def clear_notifications(self) -> None:
+        """Take away what was said of a failure that was brought about."""
+        for shown in self.viewer.window._qt_window.findChildren(NapariQtNotification):
+            shown.close()
+        notification_manager.records.clear()
+
     def frame(self) -> None:
         """Keep the window as a frame of the animated picture."""
         taken = self._taken()
@@ -150,7 +157,7 @@ def shoot_volume(session: Session, path: str) -> None:
         dock.path.choose("/a/path/that/leads/nowhere.tif")
         wait_until(lambda: not dock.busy, "the refusal")
         session.picture("volume-failed")
-        notification_manager.records.clear()
+        session.clear_notifications()
     dock.path.set_path(path)
     wait_until(dock.open_button.isEnabled, "the volume to be found")
     session.picture("volume-ready")
@@ -172,6 +179,7 @@ def shoot_train(session: Session, minutes: float) -> Path:
         dock.advanced.collapse(animate=False)
         with refused(dock, run):
             session.picture("train-failed")
+        session.clear_notifications()
     dock.budget.set_values(60.0, None)  # stopped by hand below
     dock.folder.set_path(str(run))
     dock.start_button.click()
@@ -229,6 +237,7 @@ def shoot_classes(session: Session, run: Path) -> None:
     if session.every:
         with refused(dock, run):
             session.picture("classes-failed")
+        session.clear_notifications()
     dock.slice_button.click()
     wait_until(lambda: dock.progress.value() > 0, "the first tiles")
     session.picture("classes-running")
@@ -288,6 +297,8 @@ def shoot_scribble(session: Session, run: Path) -> None:
     dock.suggest_button.click()
     session.picture("scribble-suggestion")
     dock.follow.setChecked(False)
+    for layer in viewer.layers:
+        layer.visible = layer is image or layer.name.endswith(" classes")
 
 
 def shoot_evaluate(session: Session, volume: str) -> None:
@@ -313,7 +324,9 @@ def shoot_evaluate(session: Session, volume: str) -> None:
     dock.tabs.setCurrentIndex(2)
     tab = dock.objects
     tab.map.choose(classes)
-    tab.label.setValue(int(classes.get_value(viewer.dims.point) or 1))
+    finest = classes.data[0] if classes.multiscale else classes.data
+    plane = np.asarray(finest[int(viewer.dims.current_step[0])])
+    tab.label.setValue(int(np.bincount(plane.ravel())[1:].argmax()) + 1)
     session.picture("evaluate-objects-ready")
     tab.start_button.click()
     wait_until(lambda: not dock.busy, "the objects")

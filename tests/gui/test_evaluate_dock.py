@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QFileDialog, QScrollArea
 
 from napari_dense_ssl.core.events import Audited, Beat, Finished, Started, Step
 from napari_dense_ssl.gui.columns_table import Column, ColumnsTable
@@ -55,6 +55,22 @@ def shown(table: ColumnsTable) -> list[list[str]]:
         [model.data(model.index(row, column)) for column in range(model.columnCount())]
         for row in range(model.rowCount())
     ]
+
+
+def test_nothing_is_cut_off_in_a_narrow_dock(qtbot, viewer, dock):
+    """napari gives docks that share a place at 1280 x 800 some 330 px, a scroll bar of 14 within."""
+    for chosen in (dock.truth.score, dock.truth.fit):
+        chosen.choice.setCurrentIndex(1)
+    click(qtbot, dock.truth.start_button)
+    qtbot.waitUntil(lambda: dock.truth.found is not None and not dock.busy)
+    for field in (dock.truth.prediction, dock.truth.truth):
+        field.use_file.setChecked(True)
+    dock.window().show()  # sizes are napari's style's from then on
+    inner = dock.findChild(QScrollArea).widget()
+    for tab in range(dock.tabs.count()):
+        dock.tabs.setCurrentIndex(tab)
+        qtbot.wait(20)
+        assert inner.minimumSizeHint().width() <= 316, dock.tabs.tabText(tab)
 
 
 def test_a_comparison_from_layers_to_files(qtbot, viewer, dock, tmp_path, errors, monkeypatch):

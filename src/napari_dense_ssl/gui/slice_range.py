@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSpinBox, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
 
 from napari_dense_ssl.core.errors import ScoreError
 from napari_dense_ssl.gui.fields import shrinkable
@@ -29,17 +29,20 @@ class SliceRange(QWidget):
         self.choice.setToolTip(what)
         self.first, self.last = QSpinBox(), QSpinBox()
         self.between = QLabel("to")
-        layout = QHBoxLayout(self)
+        layout = QVBoxLayout(self)  # beside each other they would need more than a dock's width
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(self.choice, 1)
+        layout.addWidget(self.choice)
+        row = QHBoxLayout()
+        row.setSpacing(4)
+        layout.addLayout(row)
         for box, tip in ((self.first, "First slice"), (self.last, "Last slice, included")):
             box.setRange(0, _MOST)
             box.setToolTip(f"{tip}, counted from 0")
             box.setAccessibleName(tip)
             box.setStyleSheet("min-width: 36px")
-        for widget in (self.first, self.between, self.last):
-            layout.addWidget(widget)
+        for widget, stretch in ((self.first, 1), (self.between, 0), (self.last, 1)):
+            row.addWidget(widget, stretch)
         self.choice.currentIndexChanged.connect(self._show)
         self._show()
 
