@@ -180,8 +180,8 @@ class Person:
         if layer is None:
             return False
         if self.viewer.dims.ndisplay == 3:
-            # napari 0.9.2 alone ends in a segmentation fault (glDrawElements) when a Labels layer is removed from
-            # a 3-D view (napari_alone.py), which is not looked for here.
+            # napari 0.9.2 alone ends in a segmentation fault (glDrawElements) when a Labels layer is removed
+            # from a 3-D view (napari_alone.py), which is not looked for here.
             self.viewer.dims.ndisplay = 2
             QTest.qWait(200)
         self.viewer.layers.remove(layer)
