@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -214,13 +214,7 @@ class Volume:
         RegionError, VolumeError
             See :meth:`read`.
         """
-        if reach == 0:
-            return self.read(box)
-        (z, y0, x0), (_, y1, x1) = box.start, box.stop
-        wanted = [_mirrored(i, self.shape[0]) for i in range(z - reach, z + reach + 1)]
-        low, high = min(wanted), max(wanted) + 1
-        voxels = self.read(Box((low, y0, x0), (high, y1, x1)))
-        return voxels[[i - low for i in wanted]]
+        return read_around(self.read, self.shape[0], box, reach)
 
     def slice_step(self, box: Box | None = None) -> float:
         """Distance between neighbouring slices in pixels of their plane, as the images show it.
@@ -289,6 +283,19 @@ class Volume:
             start.append(first)
             stop.append(min(end, first + edge))
         return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+
+
+def read_around(
+    read: Callable[[Box], np.ndarray[Any, Any]], depth: int, box: Box, reach: int
+) -> np.ndarray[Any, Any]:
+    """Read a part of one slice with its neighbours, out of `depth` slices; see :meth:`Volume.read_around`."""
+    if reach == 0:
+        return read(box)
+    (z, y0, x0), (_, y1, x1) = box.start, box.stop
+    wanted = [_mirrored(i, depth) for i in range(z - reach, z + reach + 1)]
+    low, high = min(wanted), max(wanted) + 1
+    voxels = read(Box((low, y0, x0), (high, y1, x1)))
+    return voxels[[i - low for i in wanted]]
 
 
 def _mirrored(index: int, length: int) -> int:
