@@ -85,7 +85,7 @@ class Volume:
 
         Parameters
         ----------
-        levels : sequence of array-like, each ``(Z, Y, X)``
+        levels : sequence of array-like, each ``(Z, Y, X)``, or ``(Y, X)`` for one slice
             The pyramid, or one array.
         voxel_size : tuple of float, optional
             Of the finest level, nm; unknown where None.
@@ -97,18 +97,19 @@ class Volume:
         Raises
         ------
         VolumeError
-            If there is no array, one has not three axes, or a dtype cannot be used.
+            If there is no array, one has other axes, or a dtype cannot be used.
         """
-        if not levels or any(len(level.shape) != 3 for level in levels):
+        if not levels or any(len(level.shape) not in (2, 3) for level in levels):
             shapes = ", ".join(str(tuple(level.shape)) for level in levels) or "no array"
             raise VolumeError(
-                f"{source}: expected arrays with axes (Z, Y, X), got {shapes}; choose a 3-D stack."
+                f"{source}: expected arrays with axes (Z, Y, X), or (Y, X), got {shapes}; choose one stack."
             )
         pixels = []
         for level in levels:
             dtype, _ = usable_dtype(np.dtype(level.dtype), source)
             chunks = getattr(level, "chunksize", None) or getattr(level, "chunks", None)
-            pixels.append(PlanarPixels(ArrayPixels(level, chunks), "zyx", {}, dtype, source))
+            axes = "zyx"[-len(level.shape) :]
+            pixels.append(PlanarPixels(ArrayPixels(level, chunks), axes, {}, dtype, source))
         return cls.from_pixels(
             pixels,
             [ratio(pixels[0].shape, level.shape) for level in pixels],
@@ -128,6 +129,11 @@ class Volume:
     def data(self) -> da.Array:
         """The finest level."""
         return self.levels[0]
+
+    @property
+    def colour(self) -> bool:
+        """Whether its grey values are the luminance of colours: no labels then."""
+        return any(level.colour for level in self.pixels)
 
     @property
     def shape(self) -> tuple[int, int, int]:
