@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from napari_dense_ssl.predict.settings import Offset, PredictSettings
+from napari_dense_ssl.predict.settings import Offset, TileSettings
 
 
-class ProbeSettings(PredictSettings):
+class ProbeSettings(TileSettings):
     """How scribbles become a segmentation; the defaults are those measured best in ``docs/probe.md``."""
 
     features: Literal["embedding", "embedding+filters", "filters"] = Field(
