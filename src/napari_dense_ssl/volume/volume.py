@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_dense_ssl.core.errors import VolumeError
 from napari_dense_ssl.core.geometry import Box, VoxelSize
+from napari_dense_ssl.core.planes import Plane
 from napari_dense_ssl.volume.dtypes import usable_dtype
 from napari_dense_ssl.volume.intensity import Intensity
 from napari_dense_ssl.volume.pixels import ArrayPixels, PlanarPixels, grown
@@ -71,6 +72,7 @@ class Volume:
     pixels: tuple[PlanarPixels, ...] = field(default=(), repr=False)
     _cache: dict[Box | None, Intensity] = field(default_factory=dict, repr=False, init=False)
     _steps: dict[Box, float] = field(default_factory=dict, repr=False, init=False)
+    _turned: dict[Plane, Volume] = field(default_factory=dict, repr=False, init=False)
 
     @classmethod
     def from_arrays(
@@ -215,6 +217,26 @@ class Volume:
             See :meth:`read`.
         """
         return read_around(self.read, self.shape[0], box, reach)
+
+    def along(self, plane: Plane) -> Volume:
+        """Return the volume whose slices are those along a plane; nothing is read or copied.
+
+        Its boxes, shape, chunks and sizes are in the plane's axes. The same object at every call.
+        """
+        if plane.axes == (0, 1, 2):
+            return self
+        if plane not in self._turned:
+            a, b, c = plane.axes
+            self._turned[plane] = replace(
+                self,
+                levels=tuple(da.transpose(level, plane.axes) for level in self.levels),
+                factors=tuple((f[a], f[b], f[c]) for f in self.factors),
+                voxel_size=VoxelSize(self.voxel_size[a], self.voxel_size[b], self.voxel_size[c]),
+                translation=(self.translation[a], self.translation[b], self.translation[c]),
+                pixels=tuple(pixels.turned(plane.axes) for pixels in self.pixels),
+                opened=None,
+            )
+        return self._turned[plane]
 
     def slice_step(self, box: Box | None = None) -> float:
         """Distance between neighbouring slices in pixels of their plane, as the images show it.
