@@ -345,6 +345,7 @@ class _Training:
             seed=seed,
             rank=self._networks.rank if hasattr(self, "_networks") else 0,
             world=self._networks.world if hasattr(self, "_networks") else 1,
+            readers=self._settings.readers,
         )
 
     def _codebook_sampler(self, seed: int) -> CropSampler:
@@ -359,4 +360,5 @@ class _Training:
             sampler,
             context=self._reach,
             seed=seed,
+            readers=self._settings.readers,
         )

@@ -13,6 +13,10 @@ from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.sampling.blocks import Block, BlockPool, BlockSource
 from napari_dense_ssl.sampling.settings import SamplerSettings
 from napari_dense_ssl.volume import Intensity, Volume
+from napari_dense_ssl.volume.opening import is_url
+
+READERS = {"local": 2, "remote": 8}
+"""Threads that read a volume: more where each reading waits for a server's answer."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,8 @@ class CropSampler:
         The same seed gives the same batches.
     rank, world : int
         This process among those that share a batch.
+    readers : int, optional
+        Threads that read; by default as many as :data:`READERS` says. They do not change what is drawn.
 
     Raises
     ------
@@ -98,9 +104,11 @@ class CropSampler:
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
+        readers: int | None = None,
     ) -> None:
         source = BlockSource(volume, region, settings, context, seed)
-        self._pool = BlockPool(source, settings, volume.dtype.itemsize, 2 * context + 1)
+        readers = readers or READERS["remote" if is_url(volume.source) else "local"]
+        self._pool = BlockPool(source, settings, volume.dtype.itemsize, readers=readers)
         self._settings, self._intensity, self._context, self._seed = settings, intensity, context, seed
         self._share = range(rank, settings.batch, world)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dense-ssl-crops")
