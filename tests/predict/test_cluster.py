@@ -263,9 +263,7 @@ def test_workers_average_three_planes_to_the_same_bytes(run: Path, tmp_path: Pat
 
     def written(name: str, **more) -> list:
         volume = open_volume(source)
-        return list(
-            predict(volume, run, tmp_path / name, what=what, settings=settings, device="cpu", **more)
-        )
+        return list(predict(volume, run, tmp_path / name, what=what, settings=settings, device="cpu", **more))
 
     assert written("alone.zarr")[0].total > 1
     written("two.zarr", workers=2)

@@ -251,6 +251,12 @@ class PlanarPixels:
             return slice(0, 3)
         return slice(self._fixed[axis], self._fixed[axis] + 1)
 
+    def turned(self, axes: tuple[int, int, int]) -> PlanarPixels:
+        """Return the same pixels with their axes (0 is Z) in another order; nothing is read."""
+        names = {"zyx"[axis]: new for axis, new in zip(axes, "zyx", strict=True)}
+        renamed = "".join(names.get(axis, axis) for axis in self._axes)
+        return PlanarPixels(self._pixels, renamed, self._fixed, self.dtype, self._name)
+
     def __getitem__(self, index: Any) -> np.ndarray[Any, Any]:
         """Index like numpy with integers and slices (what dask's fused slicing asks for)."""
         index = index if isinstance(index, tuple) else (index,)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_dense_ssl.core.errors import VolumeError
 from napari_dense_ssl.core.geometry import Box, VoxelSize
+from napari_dense_ssl.core.planes import Plane
 from napari_dense_ssl.volume.dtypes import usable_dtype
 from napari_dense_ssl.volume.intensity import Intensity
 from napari_dense_ssl.volume.pixels import ArrayPixels, PlanarPixels, grown
@@ -22,6 +23,7 @@ Factors = tuple[float, float, float]
 
 _SAMPLE_VOXELS = 1 << 20
 _SAMPLE_BLOCKS = 32
+_SAMPLE_ROUNDS = 4
 _SAMPLE_DECODED = 1 << 30  # bytes
 
 
@@ -71,6 +73,7 @@ class Volume:
     pixels: tuple[PlanarPixels, ...] = field(default=(), repr=False)
     _cache: dict[Box | None, Intensity] = field(default_factory=dict, repr=False, init=False)
     _steps: dict[Box, float] = field(default_factory=dict, repr=False, init=False)
+    _turned: dict[Plane, Volume] = field(default_factory=dict, repr=False, init=False)
 
     @classmethod
     def from_arrays(
@@ -222,6 +225,26 @@ class Volume:
         """
         return read_around(self.read, self.shape[0], box, reach)
 
+    def along(self, plane: Plane) -> Volume:
+        """Return the volume whose slices are those along a plane; nothing is read or copied.
+
+        Its boxes, shape, chunks and sizes are in the plane's axes. The same object at every call.
+        """
+        if plane.axes == (0, 1, 2):
+            return self
+        if plane not in self._turned:
+            a, b, c = plane.axes
+            self._turned[plane] = replace(
+                self,
+                levels=tuple(da.transpose(level, plane.axes) for level in self.levels),
+                factors=tuple((f[a], f[b], f[c]) for f in self.factors),
+                voxel_size=VoxelSize(self.voxel_size[a], self.voxel_size[b], self.voxel_size[c]),
+                translation=(self.translation[a], self.translation[b], self.translation[c]),
+                pixels=tuple(pixels.turned(plane.axes) for pixels in self.pixels),
+                opened=None,
+            )
+        return self._turned[plane]
+
     def slice_step(self, box: Box | None = None) -> float:
         """Distance between neighbouring slices in pixels of their plane, as the images show it.
 
@@ -235,6 +258,9 @@ class Volume:
 
     def intensity(self, box: Box | None = None) -> Intensity:
         """Statistics of the grey values, from a sample of a few chunks; the same at every call.
+
+        Chunks of the finest level: means over many voxels, as coarse levels hold, spread less. Those that are
+        constant (padding) are left out where others are not.
 
         Parameters
         ----------
@@ -264,15 +290,16 @@ class Volume:
         count = int(np.clip(_SAMPLE_DECODED // chunk, 4, _SAMPLE_BLOCKS))
         each = _SAMPLE_VOXELS // count
         parts: list[np.ndarray[Any, Any]] = []
-        for attempt in range(3):
+        shown: list[np.ndarray[Any, Any]] = []
+        # Aligned stacks have wide empty margins: look on before a volume is called constant.
+        for _ in range(_SAMPLE_ROUNDS):
             places = (np.arange(count) + random.random(count)) / count
             boxes = [self._sample_box(region, random, float(place), each) for place in places]
-            parts += [self.read(box).ravel() for box in boxes]
-            values = np.concatenate(parts)
-            # Aligned stacks have wide empty margins: look on before a volume is called constant.
-            if not Intensity.from_sample(values).constant or attempt == 2:
+            parts = [self.read(box).ravel() for box in boxes]
+            shown += [part for part in parts if not Intensity.from_sample(part).constant]
+            if len(shown) >= count // 4:
                 break
-        return values
+        return np.concatenate(shown or parts)
 
     def _sample_box(self, region: Box, random: np.random.Generator, place: float, voxels: int) -> Box:
         """Return a box inside one chunk: Z at `place` (0 to 1) of the region, Y and X at random."""
