@@ -29,6 +29,9 @@ _TILE = {"cpu": 560, "cuda": 1024, "mps": 512}
 _VIEW_TILE = 400
 """Edge of a window on a CPU while somebody looks, px: a pass of a quarter of a second, a tenth more halo."""
 
+MOST_DIFFERENCE = 0.2
+"""By this share may voxels be longer or shorter than those that the run was trained on."""
+
 _BYTES_PER_PIXEL = 8192
 """Memory of a forward pass and its averages for each pixel of a window, estimated from above."""
 
@@ -177,7 +180,7 @@ class Predictor:
         if self.run is None:
             return own, tuple(notes)
         for axis, here, there in zip("zyx", volume.voxel_size, self.run.voxel_size, strict=True):
-            if volume.voxel_size_known and abs(here / there - 1) > 0.2:
+            if volume.voxel_size_known and abs(here / there - 1) > MOST_DIFFERENCE:
                 notes.append(
                     f"The voxel size along {axis} is {here:g} nm, but the run was trained at {there:g} nm: "
                     "structures have another size in pixels, so expect worse maps, or train on this volume."
@@ -391,7 +394,6 @@ def check_what(what: Sequence[str]) -> None:
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
     text = str(error).lower()
-    return "out of memory" in text or "can't allocate memory" in text
+    told = "out of memory" in text or "can't allocate memory" in text
+    return told or isinstance(error, torch.OutOfMemoryError)
