@@ -1,5 +1,6 @@
 import itertools
 
+import dask.array as da
 import numpy as np
 import pytest
 
@@ -49,7 +50,7 @@ def test_empty_places_are_passed_over() -> None:
 def test_the_pool_is_bounded_by_its_memory_and_moves_on() -> None:
     volume = make_volume()
     source = BlockSource(volume, Box.whole(volume.shape), SETTINGS, 0, 0)
-    pool = BlockPool(source, SETTINGS, 1, 1)
+    pool = BlockPool(source, SETTINGS, 1)
     try:
         spans = [pool.range(step) for step in range(40)]
         assert all(high - low <= SETTINGS.pool for low, high in spans)
@@ -58,11 +59,36 @@ def test_the_pool_is_bounded_by_its_memory_and_moves_on() -> None:
         for step in range(10):
             low, high = spans[step]
             assert len(pool.blocks(step)) == high - low
-        tight = BlockPool(source, SETTINGS, itemsize=2**22, slices=1)
+        tight = BlockPool(source, SETTINGS, itemsize=2**22)
         assert tight.range(50)[1] - tight.range(50)[0] == 1
         tight.close()
     finally:
         pool.close()
+
+
+@pytest.mark.parametrize("readers", [1, 8])
+def test_blocks_that_are_held_or_read_ahead_stay_within_the_memory(readers: int) -> None:
+    voxels = np.random.default_rng(0).integers(0, 255, (3, 1500, 1500)).astype(np.uint8)
+    volume = Volume.from_arrays([voxels])
+    settings = SamplerSettings(crop=256, view_shift=16, block=512, batch=8, pool=80, reuse=1, memory=16)
+    source = BlockSource(volume, Box.whole(volume.shape), settings, 0, 0)
+    pool = BlockPool(source, settings, 1, readers=readers)
+    most = 0
+    for step in range(12):
+        assert pool.blocks(step)
+        most = max(most, pool.held * settings.block**2)
+    pool.close()
+    assert 2**20 < most <= settings.memory * 2**20
+
+
+def test_blocks_of_a_chunked_volume_are_whole_chunks() -> None:
+    volume = make_volume((16, 640, 640))
+    array = da.from_array(np.asarray(volume.data), chunks=(8, 64, 64))
+    chunked = Volume.from_arrays([array])
+    source = BlockSource(chunked, Box.whole(chunked.shape), SETTINGS, 0, 0)
+    for index in range(20):
+        box = source.box(index)
+        assert all(n % 64 == 0 for n in (*box.start[1:], *box.stop[1:]))
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,15 @@ def test_intensity_reads_little_and_the_same_every_time():
     assert array.reads == first
 
 
+def test_padding_is_left_out_of_the_statistics():
+    random = np.random.default_rng(0)
+    voxels = np.zeros((64, 1024, 1024), np.uint8)
+    voxels[20:36] = random.integers(100, 200, (16, 1024, 1024))
+    intensity = Volume.from_arrays([voxels]).intensity()
+    assert abs(intensity.mean - 149.5) < 0.5
+    assert abs(intensity.std - 28.9) < 0.3
+
+
 def test_intensity_of_a_box_is_that_of_the_box():
     data = np.zeros((4, 30, 30), np.uint8)
     data[2:, :10, :10] = np.arange(100, dtype=np.uint8).reshape(10, 10)

@@ -20,7 +20,7 @@ from napari_dense_ssl.sampling.settings import SamplerSettings
 
 FREE_ON_RESUME = frozenset(
     {
-        *("minutes", "steps", "device", "precision", "devices", "nodes", "threads"),
+        *("minutes", "steps", "device", "precision", "devices", "nodes", "threads", "readers"),
         *("preview_seconds", "checkpoint_seconds", "audit_seconds"),
     }
 )
@@ -107,6 +107,14 @@ class TrainSettings(BaseModel):
         le=1024,
         title="Threads",
         description="CPU threads for the arithmetic; empty takes one a core.",
+    )
+    readers: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        title="Reading threads",
+        description="Blocks of the volume that are read at a time; empty takes 2, or 8 of a URL. The crops "
+        "stay the same.",
     )
     preview_seconds: float = Field(
         4.0,

@@ -352,6 +352,7 @@ class _Training:
             rank=self._networks.rank if hasattr(self, "_networks") else 0,
             world=self._networks.world if hasattr(self, "_networks") else 1,
             planes=planes_of(self._settings),
+            readers=self._settings.readers,
         )
 
     def _codebook_sampler(self, seed: int) -> CropSampler:
@@ -367,4 +368,5 @@ class _Training:
             context=self._reach,
             seed=seed,
             planes=planes_of(self._settings),
+            readers=self._settings.readers,
         )

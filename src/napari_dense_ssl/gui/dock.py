@@ -10,6 +10,7 @@ from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QAbstractButton, QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from napari_dense_ssl.core.events import Event
+from napari_dense_ssl.gui.canvas_guard import guard_canvas
 from napari_dense_ssl.gui.fields import LayerField, paragraph
 from napari_dense_ssl.gui.job import Job, Outcome
 from napari_dense_ssl.gui.messages import report
@@ -180,6 +181,8 @@ class Dock(QWidget):
 
     def event(self, event: QEvent) -> bool:
         """Notice that napari took the widget out of its dock (closing the window stops jobs by itself)."""
+        if event.type() == QEvent.Type.Show:
+            guard_canvas(self.viewer, self)
         if event.type() == QEvent.Type.ParentChange:
             if self.parentWidget() is not None:
                 self._docked = True

@@ -16,6 +16,10 @@ from napari_dense_ssl.sampling.blocks import Block, BlockPool, BlockSource
 from napari_dense_ssl.sampling.planes import PlaneBlocks
 from napari_dense_ssl.sampling.settings import SamplerSettings
 from napari_dense_ssl.volume import Intensity, Volume
+from napari_dense_ssl.volume.opening import is_url
+
+READERS = {"local": 2, "remote": 8}
+"""Threads that read a volume: more where each reading waits for a server's answer."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,8 @@ class CropSampler:
         This process among those that share a batch.
     planes : sequence of Plane
         Whose slices the crops are cut from; blocks come from one after the other.
+    readers : int, optional
+        Threads that read; by default as many as :data:`READERS` says. They do not change what is drawn.
 
     Raises
     ------
@@ -104,13 +110,15 @@ class CropSampler:
         rank: int = 0,
         world: int = 1,
         planes: Sequence[Plane] = (XY,),
+        readers: int | None = None,
     ) -> None:
         source = (
             BlockSource(volume, region, settings, context, seed)
             if tuple(planes) == (XY,)
             else PlaneBlocks(volume, region, settings, context, seed, planes)
         )
-        self._pool = BlockPool(source, settings, volume.dtype.itemsize, 2 * context + 1)
+        readers = readers or READERS["remote" if is_url(volume.source) else "local"]
+        self._pool = BlockPool(source, settings, volume.dtype.itemsize, readers=readers)
         self._settings, self._intensity, self._context, self._seed = settings, intensity, context, seed
         self._share = range(rank, settings.batch, world)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dense-ssl-crops")

@@ -69,3 +69,7 @@ class PlaneBlocks(BlockSource):
     def typical_growth(self) -> float:
         """Return how many times larger than asked for the blocks are, on average."""
         return float(np.mean([source.typical_growth() for source in self._sources]))
+
+    def largest(self) -> int:
+        """Return how many voxels the largest of the first few dozen blocks has."""
+        return max(source.largest() for source in self._sources)

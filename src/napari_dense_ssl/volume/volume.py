@@ -23,6 +23,7 @@ Factors = tuple[float, float, float]
 
 _SAMPLE_VOXELS = 1 << 20
 _SAMPLE_BLOCKS = 32
+_SAMPLE_ROUNDS = 4
 _SAMPLE_DECODED = 1 << 30  # bytes
 
 
@@ -87,7 +88,7 @@ class Volume:
 
         Parameters
         ----------
-        levels : sequence of array-like, each ``(Z, Y, X)``
+        levels : sequence of array-like, each ``(Z, Y, X)``, or ``(Y, X)`` for one slice
             The pyramid, or one array.
         voxel_size : tuple of float, optional
             Of the finest level, nm; unknown where None.
@@ -99,18 +100,19 @@ class Volume:
         Raises
         ------
         VolumeError
-            If there is no array, one has not three axes, or a dtype cannot be used.
+            If there is no array, one has other axes, or a dtype cannot be used.
         """
-        if not levels or any(len(level.shape) != 3 for level in levels):
+        if not levels or any(len(level.shape) not in (2, 3) for level in levels):
             shapes = ", ".join(str(tuple(level.shape)) for level in levels) or "no array"
             raise VolumeError(
-                f"{source}: expected arrays with axes (Z, Y, X), got {shapes}; choose a 3-D stack."
+                f"{source}: expected arrays with axes (Z, Y, X), or (Y, X), got {shapes}; choose one stack."
             )
         pixels = []
         for level in levels:
             dtype, _ = usable_dtype(np.dtype(level.dtype), source)
             chunks = getattr(level, "chunksize", None) or getattr(level, "chunks", None)
-            pixels.append(PlanarPixels(ArrayPixels(level, chunks), "zyx", {}, dtype, source))
+            axes = "zyx"[-len(level.shape) :]
+            pixels.append(PlanarPixels(ArrayPixels(level, chunks), axes, {}, dtype, source))
         return cls.from_pixels(
             pixels,
             [ratio(pixels[0].shape, level.shape) for level in pixels],
@@ -130,6 +132,11 @@ class Volume:
     def data(self) -> da.Array:
         """The finest level."""
         return self.levels[0]
+
+    @property
+    def colour(self) -> bool:
+        """Whether its grey values are the luminance of colours: no labels then."""
+        return any(level.colour for level in self.pixels)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -252,6 +259,9 @@ class Volume:
     def intensity(self, box: Box | None = None) -> Intensity:
         """Statistics of the grey values, from a sample of a few chunks; the same at every call.
 
+        Chunks of the finest level: means over many voxels, as coarse levels hold, spread less. Those that are
+        constant (padding) are left out where others are not.
+
         Parameters
         ----------
         box : Box, optional
@@ -280,15 +290,16 @@ class Volume:
         count = int(np.clip(_SAMPLE_DECODED // chunk, 4, _SAMPLE_BLOCKS))
         each = _SAMPLE_VOXELS // count
         parts: list[np.ndarray[Any, Any]] = []
-        for attempt in range(3):
+        shown: list[np.ndarray[Any, Any]] = []
+        # Aligned stacks have wide empty margins: look on before a volume is called constant.
+        for _ in range(_SAMPLE_ROUNDS):
             places = (np.arange(count) + random.random(count)) / count
             boxes = [self._sample_box(region, random, float(place), each) for place in places]
-            parts += [self.read(box).ravel() for box in boxes]
-            values = np.concatenate(parts)
-            # Aligned stacks have wide empty margins: look on before a volume is called constant.
-            if not Intensity.from_sample(values).constant or attempt == 2:
+            parts = [self.read(box).ravel() for box in boxes]
+            shown += [part for part in parts if not Intensity.from_sample(part).constant]
+            if len(shown) >= count // 4:
                 break
-        return values
+        return np.concatenate(shown or parts)
 
     def _sample_box(self, region: Box, random: np.random.Generator, place: float, voxels: int) -> Box:
         """Return a box inside one chunk: Z at `place` (0 to 1) of the region, Y and X at random."""
