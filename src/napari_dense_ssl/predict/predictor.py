@@ -271,14 +271,7 @@ class Predictor:
     ) -> Generator[Averages | Beat | Noted]:
         """Compute windows; what their views give together stays on the device.
 
-        Parameters
-        ----------
-        volume : Slices
-        found : iterable of Window
-        what : sequence of str
-        intensity : Intensity
-        edge : int
-            Largest edge of the windows, px: decides how many are computed at once.
+        How many at once is decided by their largest `edge`, px.
         """
         views = self._views(what)
         reach = reach_of(views)
@@ -369,7 +362,7 @@ class Predictor:
                 logits, features = self.encoder(stacked)
                 return logits, features
         except RuntimeError as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             return error.with_traceback(None)
 
@@ -393,7 +386,8 @@ def check_what(what: Sequence[str]) -> None:
         raise SettingsError(f"Cannot predict {', '.join(unknown)}; choose of {', '.join(WHAT)}.")
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch says that memory ran out, on whichever device."""
     text = str(error).lower()
     told = "out of memory" in text or "can't allocate memory" in text
     return told or isinstance(error, torch.OutOfMemoryError)

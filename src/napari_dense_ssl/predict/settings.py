@@ -93,7 +93,7 @@ class PredictSettings(TileSettings):
         le=1_000_000,
         title="Memory for three planes",
         description="Upper limit for the class probabilities that are averaged over three planes, a process: "
-        "more means larger blocks and less time for halos; none means 512 on a CPU, 4096 on a GPU.",
+        "more means larger blocks and less time for halos; none means 512 on a CPU, 4096 on a large GPU.",
         json_schema_extra={"unit": "MiB"},
     )
     resample: Literal["never", "auto", "ignore"] = Field(
