@@ -10,12 +10,13 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
-from napari_dense_ssl.core.errors import OutputError, SettingsError
+from napari_dense_ssl.core.errors import DeviceMemoryError, OutputError, SettingsError
 from napari_dense_ssl.core.events import Finished, Noted, Preview, Started, Step
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.core.planes import PLANES
 from napari_dense_ssl.predict import PlanePart, Predictor, PredictSettings, predict
 from napari_dense_ssl.predict.blocks import cube_blocks, cube_edges
+from napari_dense_ssl.predict.ortho import _zeros
 from napari_dense_ssl.volume import Output, Volume, open_output, open_volume
 
 ORTHO = PredictSettings(planes="ortho", chunk=16, memory=1)
@@ -245,6 +246,11 @@ def test_the_embedding_is_refused_before_anything_is_written(oriented, tmp_path)
     with pytest.raises(SettingsError, match="planes xy"):
         predicted(isotropic(cube((32, 32, 32))), oriented, tmp_path / "out.zarr", what=("embedding",))
     assert not (tmp_path / "out.zarr").exists()
+
+
+def test_a_block_that_does_not_fit_is_said_with_advice(oriented):
+    with pytest.raises(DeviceMemoryError, match=r"100000 x 100000 x 1000 voxels.*--memory"):
+        _zeros((100_000, 100_000, 1000, 50), oriented)
 
 
 def test_others_open_it_and_previews_show_what_is_on_disk(oriented, tmp_path):

@@ -130,7 +130,8 @@ def written(
     from napari_dense_ssl.predict import predict
     from napari_dense_ssl.volume.class_labels import read_map_classes
 
-    predictor = keeper.open(run, device)
+    # Layers of the output are laid over the image pixel by pixel: its finest level is predicted as it is.
+    predictor = keeper.open(run, device).with_settings(resample="ignore")
     yield from predict(keeper.volume(source), predictor, out, what=what, resume=out.exists())
     found.update(output_layers(out, what))
     try:

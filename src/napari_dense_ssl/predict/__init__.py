@@ -2,7 +2,9 @@
 
 May import ``model``, ``volume``, ``core`` and torch; no Qt. Begin with :class:`Predictor` in
 ``predictor.py``, which turns boxes of slices into :class:`PlanePart` s; ``views.py`` says what is compared
-for the equivariance error; ``whole.py`` writes a volume to OME-Zarr and resumes; ``view.py`` serves what a
+for the equivariance error; ``whole.py`` writes a volume to OME-Zarr and resumes, block by block
+(``blocks.py``), on the grid that ``pixel_size.py`` and in the planes that ``planes.py`` decides on, three of
+which ``ortho.py`` averages; ``view.py`` serves what a
 person asks for and ``following.py`` what they look at, into the bounded memory of ``map_cache.py``;
 ``class_figures.py`` counts classes, ``class_tree.py`` orders them by how they meet
 (``class_meetings.py``); ``probing.py`` turns scribbles into a segmentation: ``scribbles.py``

@@ -32,6 +32,7 @@ from napari_dense_ssl.predict.predictor import Predictor
 from napari_dense_ssl.predict.settings import PredictSettings
 from napari_dense_ssl.predict.writing import Block, Writer
 from napari_dense_ssl.volume import Intensity, Volume, open_output, open_volume
+from napari_dense_ssl.volume.regrid import Regrid
 
 _BATCH = 4  # blocks of one slice: the next is read while one is computed
 _AHEAD = 2  # batches for each worker beside the one that it computes
@@ -60,6 +61,8 @@ class Work:
         Of :class:`PredictSettings`.
     intensity : Intensity
         What all blocks are normalised with.
+    grid : Regrid
+        Which grid of the volume is predicted.
     threads : int or None
         Of torch in each worker; None takes what the worker was started with.
     """
@@ -73,6 +76,7 @@ class Work:
     precision: str
     settings: Mapping[str, Any]
     intensity: Intensity
+    grid: Regrid = field(default_factory=Regrid)
     threads: int | None = None
 
     @property
@@ -173,6 +177,7 @@ def work_of(
     what: Sequence[str],
     intensity: Intensity,
     workers: int | None,
+    grid: Regrid | None = None,
 ) -> Work:
     """Say what workers have to know of what :func:`workers_for` let pass."""
     assert volume.opened is not None
@@ -187,6 +192,7 @@ def work_of(
         precision=predictor.device.precision,
         settings=predictor.settings.model_dump(mode="json"),
         intensity=intensity,
+        grid=grid or Regrid(),
         threads=None if workers is None else max(1, usable_cores() // workers),
     )
 
@@ -339,7 +345,7 @@ def _open(work: Work) -> _Bench:
         device = choose_device(work.device, work.precision)
         settings = PredictSettings.model_validate(dict(work.settings))
         predictor = Predictor(folder.load_encoder(device.torch_device), device, settings, folder)
-        _bench = _Bench(work.key, predictor, open_volume(**work.volume))
+        _bench = _Bench(work.key, predictor, work.grid.apply(open_volume(**work.volume)))
     return _bench
 
 

@@ -18,12 +18,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_dense_ssl.core.errors import DeviceMemoryError
 from napari_dense_ssl.core.events import Beat, Noted
 from napari_dense_ssl.core.geometry import Box, Triple
 from napari_dense_ssl.core.planes import PLANES, Plane
 from napari_dense_ssl.predict.flight import Averages, PlanePart
 from napari_dense_ssl.predict.planes import is_ortho
-from napari_dense_ssl.predict.predictor import Predictor
+from napari_dense_ssl.predict.predictor import Predictor, is_out_of_memory
 from napari_dense_ssl.predict.windows import Window, windows
 from napari_dense_ssl.volume import Intensity, Volume
 from napari_dense_ssl.volume.volume import read_around
@@ -137,10 +138,10 @@ def _averaged(
     predictor: Predictor, surroundings: Surroundings, what: Sequence[str], intensity: Intensity
 ) -> Generator[PlanePart | Beat | Noted]:
     """Average the three planes of a block."""
-    block, device = surroundings.block, predictor.device.torch_device
+    block = surroundings.block
     # Classes last: what a window adds, and the greatest of a voxel, are neighbours in memory.
-    total = torch.zeros((*block.shape, predictor.encoder.classes), device=device)
-    error = torch.zeros(block.shape, device=device) if "error" in what else None
+    total = _zeros((*block.shape, predictor.encoder.classes), predictor)
+    error = _zeros(block.shape, predictor) if "error" in what else None
     for plane in PLANES:
         found = tuple(plane_windows(predictor, surroundings.whole, block, plane, what))
         edge = max(max(window.tile.outer_shape) for window in found)
@@ -165,6 +166,19 @@ def _averaged(
         yield PlanePart(
             block.plane(block.start[0] + z), classes[z], confidence[z], None if errors is None else errors[z]
         )
+
+
+def _zeros(shape: tuple[int, ...], predictor: Predictor) -> Tensor:
+    """Return what sums begin with, on the device."""
+    try:
+        return torch.zeros(shape, device=predictor.device.torch_device)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise DeviceMemoryError(
+            f"The probabilities of a block of {' x '.join(map(str, shape[:3]))} voxels do not fit into the "
+            f"memory of {predictor.device.description}; give less --memory, or predict the plane xy alone."
+        ) from error
 
 
 @torch.inference_mode()

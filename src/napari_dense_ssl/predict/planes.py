@@ -58,8 +58,19 @@ def decided(
         )
     if planes == "xy":
         return predictor.with_settings(planes=planes, memory=None), notes
-    memory = settings.memory or _MEMORY[predictor.device.kind]
+    memory = settings.memory or _default_memory(predictor)
     return predictor.with_settings(planes=planes, memory=memory), notes
+
+
+def _default_memory(predictor: Predictor) -> int:
+    """Return how many MiB a block's probabilities may take: the same at every call on a device."""
+    kind = predictor.device.kind
+    if kind != "cuda":
+        return _MEMORY[kind]
+    import torch
+
+    whole = torch.cuda.get_device_properties(predictor.device.torch_device).total_memory
+    return min(_MEMORY[kind], int(whole) // 8 // 2**20)
 
 
 def _by_isotropy(

@@ -29,6 +29,9 @@ _TILE = {"cpu": 560, "cuda": 1024, "mps": 512}
 _VIEW_TILE = 400
 """Edge of a window on a CPU while somebody looks, px: a pass of a quarter of a second, a tenth more halo."""
 
+MOST_DIFFERENCE = 0.2
+"""By this share may voxels be longer or shorter than those that the run was trained on."""
+
 _BYTES_PER_PIXEL = 8192
 """Memory of a forward pass and its averages for each pixel of a window, estimated from above."""
 
@@ -177,7 +180,7 @@ class Predictor:
         if self.run is None:
             return own, tuple(notes)
         for axis, here, there in zip("zyx", volume.voxel_size, self.run.voxel_size, strict=True):
-            if volume.voxel_size_known and abs(here / there - 1) > 0.2:
+            if volume.voxel_size_known and abs(here / there - 1) > MOST_DIFFERENCE:
                 notes.append(
                     f"The voxel size along {axis} is {here:g} nm, but the run was trained at {there:g} nm: "
                     "structures have another size in pixels, so expect worse maps, or train on this volume."
@@ -268,14 +271,7 @@ class Predictor:
     ) -> Generator[Averages | Beat | Noted]:
         """Compute windows; what their views give together stays on the device.
 
-        Parameters
-        ----------
-        volume : Slices
-        found : iterable of Window
-        what : sequence of str
-        intensity : Intensity
-        edge : int
-            Largest edge of the windows, px: decides how many are computed at once.
+        How many at once is decided by their largest `edge`, px.
         """
         views = self._views(what)
         reach = reach_of(views)
@@ -366,7 +362,7 @@ class Predictor:
                 logits, features = self.encoder(stacked)
                 return logits, features
         except RuntimeError as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             return error.with_traceback(None)
 
@@ -390,8 +386,8 @@ def check_what(what: Sequence[str]) -> None:
         raise SettingsError(f"Cannot predict {', '.join(unknown)}; choose of {', '.join(WHAT)}.")
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch says that memory ran out, on whichever device."""
     text = str(error).lower()
-    return "out of memory" in text or "can't allocate memory" in text
+    told = "out of memory" in text or "can't allocate memory" in text
+    return told or isinstance(error, torch.OutOfMemoryError)

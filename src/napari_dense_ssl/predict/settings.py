@@ -93,6 +93,13 @@ class PredictSettings(TileSettings):
         le=1_000_000,
         title="Memory for three planes",
         description="Upper limit for the class probabilities that are averaged over three planes, a process: "
-        "more means larger blocks and less time for halos; none means 512 on a CPU, 4096 on a GPU.",
+        "more means larger blocks and less time for halos; none means 512 on a CPU, 4096 on a large GPU.",
         json_schema_extra={"unit": "MiB"},
+    )
+    resample: Literal["never", "auto", "ignore"] = Field(
+        "never",
+        title="Resample",
+        description="Volumes whose voxel size differs by more than a fifth from the one that the run was "
+        "trained at, in the level that is nearest to it: never refuses them, auto resamples them, ignore "
+        "predicts the finest level as it is.",
     )

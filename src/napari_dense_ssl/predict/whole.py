@@ -23,6 +23,7 @@ from napari_dense_ssl.predict.blocks import Plan
 from napari_dense_ssl.predict.cluster import Done, hand_out, work_of, workers_for
 from napari_dense_ssl.predict.flight import PlanePart
 from napari_dense_ssl.predict.ortho import block_parts
+from napari_dense_ssl.predict.pixel_size import matched
 from napari_dense_ssl.predict.planes import blocks_of, chunk_of, decided, is_ortho
 from napari_dense_ssl.predict.predictor import Predictor, check_what
 from napari_dense_ssl.predict.progress import Progress
@@ -53,10 +54,11 @@ def predict(
 ) -> Generator[Event]:
     """Predict a volume to OME-Zarr.
 
-    The output has the shape, scale, units and translation of the volume. The group is the equivariance
-    error where that was asked for, else the confidence (the greatest probability), float16 in [0, 1];
-    ``labels/classes`` is the class map, argmax + 1, uint8, 0 where nothing was predicted; ``embedding``,
-    on request, is ``(D, Z, Y, X)`` float16 at the volume's full resolution, the encoder's own output
+    The output has the shape, scale, units and translation of the volume, or of the level of it that is
+    nearest to the run's voxel size, or of what it is resampled to (``settings.resample``). The group is the
+    equivariance error where that was asked for, else the confidence (the greatest probability), float16 in
+    [0, 1]; ``labels/classes`` is the class map, argmax + 1, uint8, 0 where nothing was predicted;
+    ``embedding``, on request, is ``(D, Z, Y, X)`` float16 at full resolution, the encoder's own output
     resolution. Memory is bounded by a block of 1024 px of one slice, or by the settings' ``memory`` where
     three planes are averaged, whatever the volume's size.
 
@@ -70,7 +72,7 @@ def predict(
     what : sequence of {"classes", "error", "embedding"}
         Classes are always written. The error costs a forward pass for each view that is compared.
     roi : Box, optional
-        Predict only this; the rest stays unwritten and reads as 0.
+        Predict only this, in voxels of the finest level; the rest stays unwritten and reads as 0.
     overwrite : bool
         Replace an existing output.
     resume : bool
@@ -105,6 +107,9 @@ def predict(
     region = Box.whole(volume.shape) if roi is None else roi
     region.check(volume.shape)
     predictor = run if isinstance(run, Predictor) else Predictor.open(_run(run), device, precision, settings)
+    grid, about_grid = matched(predictor, volume)
+    source, volume = volume, grid.apply(volume)
+    region = grid.region(region, source, volume)
     predictor, about_planes = decided(predictor, volume, region, what)
     provenance = provenance_of(volume, predictor, what, region)
     with workers_for(volume, predictor, workers, scheduler) as client:
@@ -120,15 +125,17 @@ def predict(
         )
         plan = Plan.of(output, region, blocks_of(predictor, region, what))
         planes = "xy, xz, yz" if is_ortho(predictor) else "xy"
-        yield plan.started("predict", predictor, {"what": ", ".join(what), "planes": planes})
+        voxels = " x ".join(f"{edge:.4g}" for edge in volume.voxel_size) if volume.voxel_size_known else "?"
+        details = {"what": ", ".join(what), "planes": planes, "voxels": f"{voxels} nm"}
+        yield plan.started("predict", predictor, details)
         intensity, notes = predictor.intensity(volume)
-        for note in (*about_planes, *notes):
+        for note in (*about_grid, *about_planes, *notes):
             yield Noted(note)
         if client is None:
             yield from write_blocks(volume, predictor, plan, what, intensity)
             return
         yield Noted(f"The workers can be watched at {client.dashboard_link}")
-        work = work_of(volume, predictor, output.path, what, intensity, workers)
+        work = work_of(volume, predictor, output.path, what, intensity, workers, grid)
         yield from gather(plan, _explained(hand_out(client, work, plan.rest), output))
 
 
