@@ -11,6 +11,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that makes a test a matter of many minutes."""
+    parser.addoption(
+        "--whole-vnc",
+        action="store_true",
+        help="test_whole_story.py with all of the VNC volume and the default network: some 20 minutes",
+    )
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The checkout."""

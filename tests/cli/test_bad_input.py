@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
-import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
@@ -65,23 +64,13 @@ def _zarr(array: np.ndarray) -> Callable[[Path], Path]:
     return make
 
 
-def _png_colours(at: Path) -> Path:
-    at.mkdir()
-    for z in range(3):
-        iio.imwrite(at / f"{z}.png", _stack(shape=(64, 64, 3)))
-    return at
-
-
 VOLUMES: dict[str, tuple[str, Callable[[Path], Path], str]] = {
     "no such path": ("missing.tif", lambda at: at, r"missing\.tif"),
     "directory without images": ("bare", _bare_directory, r"bare"),
     "text named .tif": ("letter.tif", _text_as_tiff, r"letter\.tif"),
     "truncated TIFF": ("cut.tif", _truncated_tiff, r"cut\.tif"),
     "several datasets": ("many.h5", _many_datasets, r"labels.*raw|raw.*labels"),
-    "2-D": ("flat.tif", _tiff(_stack(shape=(64, 64))), r"flat\.tif"),
     "4-D": ("four.zarr", _zarr(_stack(shape=(2, 3, 64, 64))), r"four\.zarr"),
-    "RGB TIFF": ("rgb.tif", _tiff(_stack(shape=(4, 64, 64, 3)), photometric="rgb"), r"rgb\.tif"),
-    "RGB PNGs": ("colours", _png_colours, r"colours"),
     "complex": ("complex.zarr", _zarr(_stack("complex64")), r"complex"),
     "boolean": ("bool.zarr", _zarr(_stack() > 100), r"bool"),
     "all NaN": ("nan.tif", _tiff(np.full((4, 128, 128), np.nan, "float32")), r"NaN|finite"),

@@ -296,6 +296,18 @@ def test_resuming_with_other_settings_is_refused(
         list(train(volume, tmp_path / "none", settings, resume=True))
 
 
+def test_a_run_of_before_a_setting_existed_goes_on(
+    volume: Volume, settings: TrainSettings, tmp_path: Path
+) -> None:
+    list(train(volume, tmp_path / "run", settings))
+    file = tmp_path / "run" / "settings.yaml"
+    table = yaml.safe_load(file.read_text())
+    del table["planes"]
+    file.write_text(yaml.safe_dump(table))
+    events = list(train(volume, tmp_path / "run", small_settings(steps=7), resume=True))
+    assert [e.index for e in events if isinstance(e, Step)] == [7]
+
+
 def test_the_folder_that_fills_up_keeps_its_last_checkpoint(
     volume: Volume, settings: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,11 +90,13 @@ def plugin(manifest: PluginManifest) -> None:
 
 
 @pytest.fixture
-def open_dock(qtbot, plugin, docks) -> Callable[[Any, str], Any]:
-    """Open a dock as the menu does."""
+def open_dock(qtbot, plugin, docks) -> Callable[..., Any]:
+    """Open a dock as the menu does; `tabify` puts it before the others."""
 
-    def dock(viewer: Any, name: str) -> Any:
-        _, widget = viewer.window.add_plugin_dock_widget("napari-dense-ssl", name)
+    def dock(viewer: Any, name: str, tabify: bool = False) -> Any:
+        frame, widget = viewer.window.add_plugin_dock_widget("napari-dense-ssl", name, tabify=tabify)
+        if tabify:
+            frame.raise_()
         docks.append(weakref.ref(widget))
         return widget
 

@@ -84,9 +84,7 @@ VOLUMES: dict[str, tuple[str, Callable[[Path], Path], str]] = {
     "a text file named .tif": ("letter.tif", text, "letter.tif"),
     "a truncated TIFF": ("cut.tif", truncated, "cut.tif"),
     "an HDF5 without volumes": ("table.h5", without_volumes, "table.h5"),
-    "2-D": ("flat.tif", tiff(np.zeros((Y, X), np.uint8)), "flat.tif"),
     "6-D": ("six.zarr", array(np.zeros((2, 1, 1, Z, Y, X), np.uint8)), "six.zarr"),
-    "RGB": ("rgb.tif", tiff(np.zeros((Z, Y, X, 3), np.uint8), "rgb"), "rgb"),
     "complex": ("c.zarr", array(np.zeros((Z, Y, X), np.complex64)), "complex"),
     "a scheme that is not known": ("ftp://host/a.zarr", lambda at: at, "no location that can be read"),
 }

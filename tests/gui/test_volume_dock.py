@@ -146,17 +146,22 @@ def test_only_a_whole_path_is_worth_a_notification(qtbot, dock, tmp_path, errors
 @pytest.mark.parametrize(
     ("shape", "options", "sentence"),
     [
-        ((96, 128), {}, "is a 2-D image"),
-        ((96, 128, 3), {"photometric": "rgb"}, "is an RGB image"),
+        ((96, 128), {}, "read as a volume of one slice"),
+        ((96, 128, 3), {"photometric": "rgb"}, "the luminance is read"),
     ],
 )
-def test_what_is_no_stack_is_explained(qtbot, dock, tmp_path, errors, shape, options, sentence):
+def test_an_image_is_one_slice_of_grey_values(
+    qtbot, viewer, dock, tmp_path, errors, shape, options, sentence
+):
     path = tmp_path / "flat.tif"
-    tifffile.imwrite(path, np.zeros(shape, np.uint8), **options)
+    tifffile.imwrite(path, np.full(shape, 7, np.uint8), **options)
     type_path(qtbot, dock, path)
-    qtbot.waitUntil(lambda: len(errors()) == 1, timeout=10_000)
+    qtbot.waitUntil(dock.open_button.isEnabled, timeout=10_000)
     assert sentence in dock.status.text()
-    assert not dock.open_button.isEnabled()
+    qtbot.mouseClick(dock.open_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "flat" in viewer.layers, timeout=10_000)
+    np.testing.assert_array_equal(viewer.layers["flat"].data, np.full((1, 96, 128), 7))
+    assert errors() == []
 
 
 def test_one_of_several_channels(qtbot, viewer, dock, tmp_path, errors):

@@ -254,3 +254,17 @@ def _workers_of(process: int) -> list[int]:
         if found:
             return found
     raise AssertionError("no worker was found")
+
+
+def test_workers_average_three_planes_to_the_same_bytes(run: Path, tmp_path: Path):
+    settings = PredictSettings(planes="ortho", chunk=32, memory=1, symmetries=1, shifts=())
+    source = "sample:em?shape=32x32x96&seed=1"
+    what = ("classes", "error")
+
+    def written(name: str, **more) -> list:
+        volume = open_volume(source)
+        return list(predict(volume, run, tmp_path / name, what=what, settings=settings, device="cpu", **more))
+
+    assert written("alone.zarr")[0].total > 1
+    written("two.zarr", workers=2)
+    assert files(tmp_path / "two.zarr") == files(tmp_path / "alone.zarr")

@@ -12,9 +12,9 @@ from napari_dense_ssl.core.errors import OutputError, RegionError, ScribbleError
 from napari_dense_ssl.core.events import Beat, Finished, Noted, Saved, Started, Step
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.predict import Predictor, ProbeSettings, probe
+from napari_dense_ssl.predict.blocks import flat_blocks
 from napari_dense_ssl.predict.pixel_features import windows_in, windows_with, within
 from napari_dense_ssl.predict.probe_encoder import ProbeEncoder
-from napari_dense_ssl.predict.whole import _blocks
 from napari_dense_ssl.predict.windows import windows
 from napari_dense_ssl.volume import Volume, open_output, open_volume
 
@@ -186,11 +186,11 @@ def test_windows_are_those_that_the_volume_is_segmented_in(pointwise, cpu):
     volume = Volume.from_arrays([np.zeros((1, 200, 150), np.uint8)])
     predictor = Predictor(pointwise, cpu, SETTINGS.model_copy(update={"chunk": 16}))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("napari_dense_ssl.predict.whole._BLOCK", 96)
+        patch.setattr("napari_dense_ssl.predict.blocks._BLOCK", 96)
         whole = Box.whole(volume.shape)
         found = [w.box for w in windows_in(predictor, volume, whole)]
         layout = predictor.layout(("classes",))
-        blocks = [box for _, box in _blocks(whole, 16, False)]
+        blocks = [box for _, box in flat_blocks(whole, 16)]
         assert found == [w.box for w in windows(blocks, volume.shape[1:], layout)]
         assert sum(box.size for box in found) == whole.size
         part = Box((0, 90, 90), (1, 100, 100))

@@ -103,10 +103,6 @@ def unknown_format(folder):
     return folder / "a.docx"
 
 
-def two_dimensional(folder):
-    return tiff(folder / "a.tif", np.zeros((Y, X), np.uint8))
-
-
 def four_dimensional(folder):
     zarr.create_array(str(folder / "a.zarr"), data=np.zeros((2, Z, Y, X), np.uint8))
     return folder / "a.zarr"
@@ -114,21 +110,6 @@ def four_dimensional(folder):
 
 def six_dimensional(folder):
     zarr.create_array(str(folder / "a.zarr"), data=np.zeros((2, 1, 1, Z, Y, X), np.uint8))
-    return folder / "a.zarr"
-
-
-def rgb_tiff(folder):
-    tifffile.imwrite(folder / "a.tif", np.zeros((Z, Y, X, 3), np.uint8), photometric="rgb")
-    return folder / "a.tif"
-
-
-def rgb_slices(folder):
-    iio.imwrite(folder / "1.png", np.zeros((Y, X, 3), np.uint8))
-    return folder
-
-
-def rgb_zarr(folder):
-    zarr.create_array(str(folder / "a.zarr"), data=np.zeros((Z, Y, X, 3), np.uint8))
     return folder / "a.zarr"
 
 
@@ -210,17 +191,13 @@ CASES = [
     (truncated_header_tiff, "truncated", "copy it again"),
     (truncated_hdf5, "truncated or damaged", "copy it again"),
     (text_called_hdf5, "no HDF5 file", "choose another"),
-    (hdf5_without_volumes, "no dataset with three axes", "choose another file"),
+    (hdf5_without_volumes, "no dataset with axes Z, Y, X", "choose another file"),
     (truncated_mrc, "truncated or damaged", "copy it again"),
     (text_called_mrc, "MRC", "copy it again"),
     (short_mrc, "MRC", "copy it again"),
     (unknown_format, "a format that is not known", "expected OME-Zarr"),
-    (two_dimensional, "is a 2-D image (24 × 32)", "put the slices in a folder"),
     (four_dimensional, "2 channels (2 × 4 × 24 × 32)", "channel 0 to 1"),
     (six_dimensional, "2 planes of an unknown axis", "by itself"),
-    (rgb_tiff, "RGB image", "convert it to greyscale"),
-    (rgb_slices, "24 × 32 × 3", "convert the slices to greyscale"),
-    (rgb_zarr, "RGB image", "convert it to greyscale"),
     (mixed_slices, "1 PNG and 1 TIFF", "move the others"),
     (broken_png, "is no PNG or is damaged", "copy it again"),
     (complex_values, "complex values", "magnitude"),

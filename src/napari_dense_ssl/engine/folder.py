@@ -51,6 +51,7 @@ def make_folder(
             "intensity": intensity.as_dict(),
         },
         "encoder": {"slices": resolved.encoder.slices, "slice_step": resolved.encoder.slice_step},
+        "planes": resolved.planes,
     }
     return RunFolder.create(out, written.to_yaml(), facts)
 
@@ -77,7 +78,8 @@ def go_on_with(
             "its settings.yaml, or ask for the run folder that the package was made of."
         )
     table = settings.to_yaml()
-    changed = [k for k, v in table.items() if k not in FREE_ON_RESUME and run.settings.get(k) != v]
+    # A setting that the run does not know is younger than the run.
+    changed = [k for k, v in table.items() if k not in FREE_ON_RESUME and run.settings.get(k, v) != v]
     if changed:
         raise SettingsError(
             f"The settings {', '.join(changed)} differ from those of the run {out}; go on with its "

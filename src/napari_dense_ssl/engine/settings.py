@@ -67,6 +67,13 @@ class TrainSettings(BaseModel):
         title="Context slices",
         description="0: each slice alone. 2: some slices are hidden and predicted from 2 + 2 neighbours.",
     )
+    planes: Literal["auto", "xy", "ortho"] = Field(
+        "auto",
+        title="Planes",
+        description="xy learns from the slices of the volume, ortho from its planes xy, xz and yz alike; "
+        "auto takes ortho for isotropic volumes, by their voxel size, or by the images where the file gives "
+        "none.",
+    )
     minutes: float | None = Field(
         15.0,
         gt=0,
@@ -160,8 +167,8 @@ class TrainSettings(BaseModel):
             )
         return self
 
-    def resolved(self, slice_step: float, depth: int) -> Self:
-        """Return settings in which the encoder's number of slices is decided.
+    def resolved(self, slice_step: float, depth: int, *, isotropic: bool = False, thickness: int = 0) -> Self:
+        """Return settings in which the encoder's number of slices and the planes are decided.
 
         Parameters
         ----------
@@ -169,10 +176,16 @@ class TrainSettings(BaseModel):
             Distance between slices, in pixels of their plane.
         depth : int
             How many slices there are to learn from.
+        isotropic : bool
+            Whether all planes of the volume look alike.
+        thickness : int
+            Shortest edge of the region, px: all planes need room for a crop.
         """
         alone = self.context or not isinstance(self.objective, MaskedClustersSettings)
         encoder = self.encoder.resolved(float("inf") if alone else slice_step, depth)
-        return self.model_copy(update={"encoder": encoder})
+        wanted = self.planes == "ortho" or (self.planes == "auto" and isotropic)
+        planes = "ortho" if wanted and thickness >= self.sampler.window else "xy"
+        return self.model_copy(update={"encoder": encoder, "planes": planes})
 
     @model_validator(mode="after")
     def _objective_fits(self) -> Self:

@@ -33,6 +33,7 @@ from napari_dense_ssl.engine.live_maps import LiveMaps
 from napari_dense_ssl.engine.masked_clusters import target_reach
 from napari_dense_ssl.engine.networks import Networks
 from napari_dense_ssl.engine.objectives import OBJECTIVES
+from napari_dense_ssl.engine.planes import decided, planes_of
 from napari_dense_ssl.engine.previews import preview, save_picture
 from napari_dense_ssl.engine.schedule import learning_rate
 from napari_dense_ssl.engine.settings import TrainSettings
@@ -108,6 +109,7 @@ class _Training:
         self._splits = 1
         self._last_report = 0.0
         self._last_losses: dict[str, float] = {}
+        self._about_planes: tuple[str, ...] = ()
 
     def run(self) -> Iterator[Event]:
         volume, depth = self._volume, self._region.shape[0]
@@ -119,7 +121,8 @@ class _Training:
                 "choose another region or dataset."
             )
         # Slices are looked at together where they lie close, but no more than the region has.
-        self._settings = settings = self._written.resolved(volume.slice_step(self._region), depth)
+        settings, self._about_planes = decided(self._written, volume, self._region)
+        self._settings = settings
         reach = max(settings.context, (settings.encoder.slices or 1) // 2)
         self._reach = max(reach, min(target_reach(settings), (depth - 1) // 2))
         use_threads(settings.threads)
@@ -195,11 +198,14 @@ class _Training:
                 "device": device,
                 "classes": settings.classes,
                 "region": str(self._region),
+                "planes": ", ".join(plane.name for plane in planes_of(settings)),
                 "first_step": budget.done,
                 "parameters": sum(p.numel() for p in networks.encoder.parameters()),
                 "run": str(self._out),
             },
         )
+        for note in self._about_planes:
+            yield Noted(note)
         audits = Audits(settings, networks, self._volume, self._region, self._intensity, budget)
         live = LiveMaps(settings, networks, self._pretext, self._volume, self._intensity, self._watch, budget)
         last_saved = time.perf_counter()
@@ -345,6 +351,7 @@ class _Training:
             seed=seed,
             rank=self._networks.rank if hasattr(self, "_networks") else 0,
             world=self._networks.world if hasattr(self, "_networks") else 1,
+            planes=planes_of(self._settings),
             readers=self._settings.readers,
         )
 
@@ -360,5 +367,6 @@ class _Training:
             sampler,
             context=self._reach,
             seed=seed,
+            planes=planes_of(self._settings),
             readers=self._settings.readers,
         )

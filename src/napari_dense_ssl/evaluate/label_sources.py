@@ -66,7 +66,7 @@ def label_source(source: Any, label: str, name: str) -> LabelSource:
     Raises
     ------
     ScoreError
-        If there is no such label image, or an array has other axes.
+        If there is no such label image, it is a colour image, or an array has other axes.
     VolumeError
         If a path cannot be opened.
     """
@@ -75,6 +75,11 @@ def label_source(source: Any, label: str, name: str) -> LabelSource:
     if isinstance(source, str | os.PathLike):
         source = open_volume(_inside(os.fspath(source), label))
     if isinstance(source, Volume):
+        if source.colour:
+            raise ScoreError(
+                f"{source.source} is a colour image, expected numbers of labels; save it as a label image of "
+                "one channel."
+            )
         size = source.voxel_size if source.voxel_size_known else None
         file = None if source.format == "array" else source.source
         return LabelSource(source.data, source.source, size, source.translation, file)

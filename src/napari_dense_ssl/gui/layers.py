@@ -176,8 +176,13 @@ class LayerSource:
         """Raise :class:`VolumeError` unless the layer is a stack of grey-value slices."""
         if self.rgb:
             raise VolumeError(
-                f"The layer {self.name} is a colour (RGB) image, expected grey values. Split its channels "
-                "(right click on the layer) and choose one."
+                f"The layer {self.name} is a colour (RGB) image, expected grey values. Open its file in the "
+                "Volume dock, which reads the luminance; or split its channels (right click) and choose one."
+            )
+        if len(self.shape) == 2:
+            raise VolumeError(
+                f"The layer {self.name} has 2 axes, shape {self.shape}; expected a stack (Z, Y, X). "
+                "Open its file in the Volume dock, which makes a volume of one slice of it."
             )
         if len(self.shape) != 3:
             raise VolumeError(

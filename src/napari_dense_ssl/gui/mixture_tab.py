@@ -21,6 +21,7 @@ from napari_dense_ssl.gui.job import Outcome
 from napari_dense_ssl.gui.job_tab import WORDS
 from napari_dense_ssl.gui.messages import explain
 from napari_dense_ssl.gui.playground_layers import PlaygroundLayers
+from napari_dense_ssl.gui.playground_painter import PlaygroundPainter
 from napari_dense_ssl.gui.remember import remember, remembered
 from napari_dense_ssl.playground.frames import Frame, Scene
 from napari_dense_ssl.playground.settings import MODELS, SENTENCES, PlaygroundSettings, playground_settings
@@ -37,8 +38,6 @@ DATA = {
     "spiral": "spiral",
 }
 _IN_FRONT = frozenset({"data", "epochs", "seed"})
-_SHOW_MS = 250  # between two updates of the canvas at least
-_STROKE_MS = 20  # between two of its layers: the window answers in between
 
 
 class MixtureTab(QWidget):
@@ -84,13 +83,8 @@ class MixtureTab(QWidget):
         body.addWidget(self.status)
         body.addWidget(self.table)
         body.addStretch(1)
-        self._player, self._painter, self._brush = QTimer(self), QTimer(self), QTimer(self)
+        self._player, self._painter = QTimer(self), PlaygroundPainter(self)
         self._player.timeout.connect(self._next)
-        self._painter.setInterval(_SHOW_MS)
-        self._painter.timeout.connect(self._begin_painting)
-        self._brush.setInterval(_STROKE_MS)
-        self._brush.timeout.connect(self._paint_on)
-        self._painting: Iterator[None] | None = None
         self.method.currentTextChanged.connect(self._method_changed)
         self.advanced.toggled.connect(self._unfold)
         self.noise.valueChanged.connect(lambda _: self._give_noise())
@@ -255,7 +249,6 @@ class MixtureTab(QWidget):
             yield from play(settings)
 
         self.dock.run("Playing", start, happened=self._happened, ended=self._ended)
-        self._painter.start()
 
     def stop(self) -> None:
         """End the job, whichever it is."""
@@ -276,11 +269,12 @@ class MixtureTab(QWidget):
         match event:
             case Pictured(picture=Scene() as scene) if self.layers is None:
                 self.layers = PlaygroundLayers(self.viewer, scene, flat=self._flat)
+                self._painter.start(self.layers)
                 QTimer.singleShot(0, self._painted.set)
             case Pictured(picture=Frame() as frame) if self.layers is not None:
                 self.layers.add(frame)
                 if self.layers.frames == 1:
-                    self._paint()
+                    self._painter.show_all()
                     self.update_buttons()
             case Started():
                 self.progress.begin("training …")
@@ -297,8 +291,8 @@ class MixtureTab(QWidget):
                 pass
 
     def _ended(self, outcome: Outcome) -> None:
+        self._painter.show_all()
         self._painter.stop()
-        self._paint()
         self._mine = False
         self.progress.finish(WORDS[outcome])
         if outcome is Outcome.FAILED and self.dock.job is not None:
@@ -311,25 +305,8 @@ class MixtureTab(QWidget):
             )
         self.dock.update_buttons()
 
-    def _paint(self) -> None:
-        while self._painting is not None:
-            self._paint_on()
-        if self.layers is not None and self.layers.frames:
-            self.layers.show()
-
-    def _begin_painting(self) -> None:
-        if self._painting is None and self.layers is not None and self.layers.frames:
-            self._painting = self.layers.showing()
-            self._brush.start()
-
-    def _paint_on(self) -> None:
-        if self._painting is None or next(self._painting, True):  # what is left to paint is None
-            self._painting = None
-            self._brush.stop()
-
     def _forget_layers(self) -> None:
-        self._painting = None
-        self._brush.stop()
+        self._painter.stop()
         if self.layers is not None:
             self.layers.close()
             self.layers = None
@@ -337,7 +314,6 @@ class MixtureTab(QWidget):
     def shut(self) -> None:
         """Let go of the viewer."""
         self._player.stop()
-        self._painter.stop()
         self._forget_layers()
 
     # -- the animation ---------------------------------------------------------------------------------

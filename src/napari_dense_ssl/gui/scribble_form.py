@@ -26,7 +26,7 @@ from napari_dense_ssl.gui.region import RegionField
 from napari_dense_ssl.gui.scribble_layers import is_scribbles
 from napari_dense_ssl.gui.scribble_table import LabelTable
 from napari_dense_ssl.predict.probe_settings import ProbeSettings
-from napari_dense_ssl.predict.settings import PredictSettings
+from napari_dense_ssl.predict.settings import TileSettings
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -114,7 +114,7 @@ class ScribbleForm(Dock):
 
     def _unfold(self, open_: bool) -> None:
         if open_ and self.form is None:
-            self.form = SettingsForm(ProbeSettings, leave_out=frozenset(PredictSettings.model_fields))
+            self.form = SettingsForm(ProbeSettings, leave_out=frozenset(TileSettings.model_fields))
             self.form.changed.connect(self.settings_changed)
             self.advanced.addWidget(self.form)
             self.advanced.expand(animate=False)

@@ -27,12 +27,13 @@ from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.model.device import choose_device, usable_cores, use_threads
 from napari_dense_ssl.model.run_folder import RunFolder
 from napari_dense_ssl.predict.flight import PlanePart
+from napari_dense_ssl.predict.ortho import block_parts
 from napari_dense_ssl.predict.predictor import Predictor
 from napari_dense_ssl.predict.settings import PredictSettings
 from napari_dense_ssl.predict.writing import Block, Writer
 from napari_dense_ssl.volume import Intensity, Volume, open_output, open_volume
 
-_BATCH = 4  # blocks: the next is read while one is computed
+_BATCH = 4  # blocks of one slice: the next is read while one is computed
 _AHEAD = 2  # batches for each worker beside the one that it computes
 _POLL = 0.1  # s between two beats
 _ANSWER = "10s"  # within which a scheduler has to answer
@@ -215,6 +216,8 @@ def hand_out(client: Any, work: Work, rest: Mapping[str, Box]) -> Generator[Even
         What a worker could not do.
     """
     wait = _distributed().wait
+    # Blocks of many slices take long: no more of them than one is done again where a worker is lost.
+    each = _BATCH if all(box.shape[0] == 1 for box in rest.values()) else 1
     blocks = iter(rest.items())
     flying: dict[Any, tuple[tuple[str, Box], ...]] = {}
     again: list[tuple[tuple[str, Box], ...]] = []
@@ -223,7 +226,7 @@ def hand_out(client: Any, work: Work, rest: Mapping[str, Box]) -> Generator[Even
         while True:
             count = len(client.scheduler_info(n_workers=-1)["workers"])
             while len(flying) < max(1, count) * (1 + _AHEAD):
-                batch = again.pop() if again else tuple(islice(blocks, _BATCH))
+                batch = again.pop() if again else tuple(islice(blocks, each))
                 if not batch:
                     break
                 flying[client.submit(compute, work, batch, pure=False, retries=1)] = batch
@@ -294,7 +297,9 @@ def compute(work: Work, batch: tuple[tuple[str, Box], ...]) -> Done:
         writer = Writer(output, mark=False)
         with (
             closing(
-                bench.predictor.parts(bench.volume, [box for _, box in batch], work.what, work.intensity)
+                block_parts(
+                    bench.predictor, bench.volume, [box for _, box in batch], work.what, work.intensity
+                )
             ) as parts,
             closing(writer),
         ):

@@ -42,19 +42,31 @@ class PlanePart:
     embedding: NDArray[np.float16] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Averages:
+    """Windows of equal shape and what their views give together, on the device.
+
+    Attributes
+    ----------
+    group : tuple of Window
+    averages : list of ViewAverage
+        Probabilities and error, one for each window.
+    embeddings : list of Tensor or None
+        Features (D, Y, X) where they were asked for.
+    """
+
+    group: tuple[Window, ...]
+    averages: list[ViewAverage]
+    embeddings: list[Tensor | None]
+
+
 class Flight:
     """Maps on their way from the device to the host."""
 
-    def __init__(
-        self,
-        group: tuple[Window, ...],
-        maps: list[Tensor],
-        embeddings: list[Tensor | None],
-        device: Device,
-    ) -> None:
-        self._group = group
-        self._maps = [_to_host(m) for m in maps]
-        self._embeddings = [None if e is None else _to_host(e) for e in embeddings]
+    def __init__(self, found: Averages, with_error: bool, device: Device) -> None:
+        self._group = found.group
+        self._maps = [_to_host(packed_maps(average, with_error)) for average in found.averages]
+        self._embeddings = [None if e is None else _to_host(e) for e in found.embeddings]
         self._arrived = torch.cuda.Event() if device.kind == "cuda" else None  # type: ignore[no-untyped-call]
         if self._arrived is not None:
             self._arrived.record()

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from napari_dense_ssl.core.events import Beat, Noted
 from napari_dense_ssl.core.geometry import Box
+from napari_dense_ssl.predict.blocks import block_edge
 from napari_dense_ssl.predict.flight import PlanePart
 from napari_dense_ssl.predict.predictor import Predictor
-from napari_dense_ssl.predict.whole import block_edge
 from napari_dense_ssl.predict.windows import Window
 from napari_dense_ssl.volume import Intensity, Volume
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -18,10 +19,10 @@ from napari_dense_ssl.core.events import Beat, Noted
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.model.device import Device, choose_device
 from napari_dense_ssl.model.run_folder import RunFolder
-from napari_dense_ssl.predict.flight import Flight, PlanePart, packed_maps
-from napari_dense_ssl.predict.settings import WHAT, PredictSettings
+from napari_dense_ssl.predict.flight import Averages, Flight, PlanePart
+from napari_dense_ssl.predict.settings import WHAT, PredictSettings, TileSettings
 from napari_dense_ssl.predict.views import IDENTITY, ViewAverage, WindowView, compared_views, reach_of
-from napari_dense_ssl.predict.windows import Layout, Window, groups, windows
+from napari_dense_ssl.predict.windows import Layout, Slices, Window, groups, windows
 from napari_dense_ssl.volume import Intensity, Volume
 
 _TILE = {"cpu": 560, "cuda": 1024, "mps": 512}
@@ -63,7 +64,7 @@ class Predictor:
         In evaluation mode and on the device.
     device : Device
         Where it computes and at which precision.
-    settings : PredictSettings, optional
+    settings : TileSettings, optional
         Tiles, halo, views.
     run : RunFolder, optional
         Where the encoder came from; gives the intensity and voxel size that it was trained at.
@@ -78,7 +79,7 @@ class Predictor:
         self,
         encoder: Encoder,
         device: Device,
-        settings: PredictSettings | None = None,
+        settings: TileSettings | None = None,
         run: RunFolder | None = None,
     ) -> None:
         if encoder.classes > 255:
@@ -125,9 +126,11 @@ class Predictor:
         """Return the same network with windows small enough to be left soon when the view changes."""
         if self.settings.tile is not None or self.device.kind != "cpu":
             return self
-        return type(self)(
-            self.encoder, self.device, self.settings.model_copy(update={"tile": _VIEW_TILE}), self.run
-        )
+        return self.with_settings(tile=_VIEW_TILE)
+
+    def with_settings(self, **changes: Any) -> Self:
+        """Return the same network with some settings changed."""
+        return type(self)(self.encoder, self.device, self.settings.model_copy(update=changes), self.run)
 
     def passes(self, what: Sequence[str]) -> int:
         """Return how many forward passes a window takes."""
@@ -139,11 +142,15 @@ class Predictor:
         halo = self.settings.halo
         return self.encoder.default_halo if halo is None else halo
 
+    def reach(self, what: Sequence[str]) -> int:
+        """Return how far the views reach beyond a window, px."""
+        return reach_of(self._views(what))
+
     def layout(self, what: Sequence[str]) -> Layout:
         """Return how planes are cut for what is asked for."""
         # A moved window must keep the whole halo, so that tiled errors equal untiled ones too.
-        reach = reach_of(self._views(what))
-        return Layout(self.settings.tile or _TILE[self.device.kind], self.halo + reach, self.encoder.multiple)
+        halo = self.halo + self.reach(what)
+        return Layout(self.settings.tile or _TILE[self.device.kind], halo, self.encoder.multiple)
 
     def count(self, volume: Volume, boxes: Iterable[Box], what: Sequence[str]) -> int:
         """Return how many tiles :meth:`parts` will yield."""
@@ -197,7 +204,7 @@ class Predictor:
         what: Sequence[str] = ("classes",),
         intensity: Intensity | None = None,
     ) -> Generator[PlanePart | Beat | Noted]:
-        """Compute boxes of a volume, tile by tile.
+        """Compute boxes of a volume, slice by slice and tile by tile.
 
         The next windows are read while one is computed; a few windows are in memory at any time.
 
@@ -242,17 +249,44 @@ class Predictor:
     ) -> Generator[PlanePart | Beat | Noted]:
         """Compute windows of a volume as they are, one part for each; else as :meth:`parts`."""
         statistics = self.intensity(volume)[0] if intensity is None else intensity
-        layout, views = self.layout(what), self._views(what)
+        flying: deque[Flight] = deque()
+        with closing(self.averages(volume, found, what, statistics, self.layout(what).tile)) as averages:
+            for item in averages:
+                if not isinstance(item, Averages):
+                    yield item
+                    continue
+                flying.append(Flight(item, "error" in what, self.device))
+                del item  # its memory is needed for the next
+                # On CUDA the next group is launched before the last one's maps are waited for.
+                while len(flying) > (1 if self.device.kind == "cuda" else 0):
+                    yield from flying.popleft().land()
+        while flying:
+            yield from flying.popleft().land()
+
+    def averages(
+        self, volume: Slices, found: Iterable[Window], what: Sequence[str], intensity: Intensity, edge: int
+    ) -> Generator[Averages | Beat | Noted]:
+        """Compute windows; what their views give together stays on the device.
+
+        Parameters
+        ----------
+        volume : Slices
+        found : iterable of Window
+        what : sequence of str
+        intensity : Intensity
+        edge : int
+            Largest edge of the windows, px: decides how many are computed at once.
+        """
+        views = self._views(what)
         reach = reach_of(views)
-        each = max(1, self._images(layout.tile) // (1 + len(views)))
+        each = max(1, self._images(edge) // (1 + len(views)))
         with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
 
             def read(group: tuple[Window, ...]) -> list[NDArray[np.float32]]:
                 slices = self.encoder.slices
-                return [window.read(volume, statistics, reach, slices) for window in group]
+                return [window.read(volume, intensity, reach, slices) for window in group]
 
             ahead: deque[tuple[tuple[Window, ...], Future[list[NDArray[np.float32]]]]] = deque()
-            flying: deque[Flight] = deque()
             rest = groups(iter(found), each)
             try:
                 while True:
@@ -261,13 +295,7 @@ class Predictor:
                     if not ahead:
                         break
                     group, pixels = ahead.popleft()
-                    outcome = yield from self._compute(group, pixels.result(), reach, views, what)
-                    flying.append(outcome)
-                    # On CUDA the next group is launched before the last one's maps are waited for.
-                    while len(flying) > (1 if self.device.kind == "cuda" else 0):
-                        yield from flying.popleft().land()
-                while flying:
-                    yield from flying.popleft().land()
+                    yield (yield from self._compute(group, pixels.result(), reach, views, what))
             finally:
                 for _, pixels in ahead:
                     pixels.cancel()
@@ -292,7 +320,7 @@ class Predictor:
         reach: int,
         views: tuple[WindowView, ...],
         what: Sequence[str],
-    ) -> Generator[Beat | Noted, None, Flight]:
+    ) -> Generator[Beat | Noted, None, Averages]:
         """Launch all forward passes of a group; no result is waited for."""
         device = self.device
         extended = [device.to_device(torch.from_numpy(np.ascontiguousarray(p))) for p in pixels]
@@ -325,7 +353,7 @@ class Predictor:
             jobs = [job for job in jobs if job not in batch]
             yield Beat()
         done = [average for average in averages if average is not None]
-        return Flight(group, [packed_maps(a, "error" in what) for a in done], embeddings, device)
+        return Averages(group, done, embeddings)
 
     def _forward(self, images: list[Tensor]) -> tuple[Tensor, Tensor] | RuntimeError:
         """Return logits and features, or the error when memory ran out.

@@ -43,6 +43,15 @@ class ProbeEncoder:
         )
 
     @property
+    def network(self) -> Encoder:
+        """What gives the embedding; may be replaced by one that was refined."""
+        return self._encoder
+
+    @network.setter
+    def network(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+
+    @property
     def multiple(self) -> int:
         """Total stride, px."""
         return self._encoder.multiple

@@ -16,7 +16,10 @@ from napari_dense_ssl.predict.classifier import Classifier, fitting, held_out_lo
 from napari_dense_ssl.predict.pixel_features import gathered
 from napari_dense_ssl.predict.predictor import Predictor
 from napari_dense_ssl.predict.prior import class_areas, doubt, sharpness
+from napari_dense_ssl.predict.probe_encoder import ProbeEncoder
 from napari_dense_ssl.predict.probe_settings import ProbeSettings
+from napari_dense_ssl.predict.refining import refine
+from napari_dense_ssl.predict.refining_windows import read_windows
 from napari_dense_ssl.predict.scribbles import Scribbles
 from napari_dense_ssl.volume import Intensity, Volume
 
@@ -101,17 +104,45 @@ def fit_probe(
         Calibrated, with the class areas of the settings.
     """
     drawn = scribbles.limited(settings.most_pixels, settings.seed)
+    refines = settings.refine_steps > 0 and "embedding" in settings.features
     others = np.zeros((0, 3), np.int64)
-    if needs_areas(settings):
+    if needs_areas(settings) or refines:
         others = unlabelled_places(drawn.places, region, settings.seed)
-    places = np.concatenate([drawn.places, others])
-    features = yield from gathered(predictor, volume, places, intensity)
-    fitted = yield from fit_pixels(features[: len(drawn.places)], drawn, settings)
-    areas = fitted.areas(features[len(drawn.places) :])
+    features = yield from gathered(predictor, volume, np.concatenate([drawn.places, others]), intensity)
+    # A linear classifier can go on learning together with the encoder.
+    chosen = settings.model_copy(update={"classifier": "discriminants"}) if refines else settings
+    fitted = yield from fit_pixels(features[: len(drawn.places)], drawn, chosen)
+    unlabelled = features[len(drawn.places) :]
+    if refines:
+        areas = fitted.areas(unlabelled)
+        encoder = _probe_encoder(predictor)
+        windows = yield from read_windows(
+            volume,
+            drawn,
+            region,
+            intensity,
+            slices=encoder.slices,
+            multiple=encoder.multiple,
+            seed=settings.seed,
+        )
+        start = fitted.classifier.adjusted(fitted.factor, np.zeros(len(areas)))
+        refined = yield from refine(
+            encoder, predictor.device, windows, start, features.std(0), areas, settings
+        )
+        encoder.network, fitted = refined.encoder, Fitted(refined.classifier, 1.0, fitted.counts)
+        unlabelled = yield from gathered(predictor, volume, others, intensity)
+    areas = fitted.areas(unlabelled)
     if needs_areas(settings):
         found = ", ".join(f"{k}: {area:.1%}" for k, area in zip(scribbles.ids, areas, strict=True))
         yield Noted(f"Estimated areas of the classes where nothing is scribbled: {found}.")
     return fitted.with_areas(areas, settings.prior)
+
+
+def _probe_encoder(predictor: Predictor) -> ProbeEncoder:
+    encoder = predictor.encoder
+    if not isinstance(encoder, ProbeEncoder):
+        raise TypeError(f"the predictor's encoder is a {type(encoder).__name__}, expected a ProbeEncoder")
+    return encoder
 
 
 def needs_areas(settings: ProbeSettings) -> bool:

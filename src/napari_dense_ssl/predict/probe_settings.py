@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from napari_dense_ssl.predict.settings import Offset, PredictSettings
+from napari_dense_ssl.predict.settings import Offset, TileSettings
 
 
-class ProbeSettings(PredictSettings):
+class ProbeSettings(TileSettings):
     """How scribbles become a segmentation; the defaults are those measured best in ``docs/probe.md``."""
 
     features: Literal["embedding", "embedding+filters", "filters"] = Field(
@@ -40,6 +40,19 @@ class ProbeSettings(PredictSettings):
         title="Class areas",
         description="How common each class is taken to be: balanced means all alike, however many pixels "
         "were scribbled; volume as estimated from unlabelled pixels; between the geometric mean of the two.",
+    )
+    refine_steps: int = Field(
+        0,
+        ge=0,
+        le=100_000,
+        title="Refine",
+        description="Steps in which the encoder itself is trained on the scribbles, and on what it is sure "
+        "of elsewhere, before the volume is segmented; 0 leaves it as the run has it. A second a step on "
+        "two cores.",
+        json_schema_extra={"unit": "steps"},
+    )
+    refine_rate: float = Field(
+        5e-4, gt=0, le=0.1, title="Refining rate", description="Learning rate of these steps."
     )
     most_pixels: int = Field(
         2000,

@@ -11,13 +11,14 @@ from napari_dense_ssl.core.errors import OutputError
 from napari_dense_ssl.core.events import Event, Noted
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.model.run_folder import RunFolder
+from napari_dense_ssl.predict.blocks import Plan, flat_blocks
 from napari_dense_ssl.predict.predictor import Predictor
 from napari_dense_ssl.predict.probe_encoder import ProbeEncoder
 from napari_dense_ssl.predict.probe_fit import fit_probe
 from napari_dense_ssl.predict.probe_settings import ProbeSettings
 from napari_dense_ssl.predict.scribbles import Scribbles, read_scribbles
 from napari_dense_ssl.predict.views import compared_views
-from napari_dense_ssl.predict.whole import Plan, prepare_output, provenance_of, write_blocks
+from napari_dense_ssl.predict.whole import prepare_output, provenance_of, write_blocks
 from napari_dense_ssl.volume import Volume
 
 LABEL = "segmentation"
@@ -112,7 +113,7 @@ def probe(
         overwrite=overwrite,
         resume=resume,
     )
-    plan = Plan.of(output, box, settings.chunk, with_embedding=False)
+    plan = Plan.of(output, box, flat_blocks(box, settings.chunk))
     yield plan.started(
         "probe",
         predictor,

@@ -10,6 +10,7 @@ from typing import Any
 
 from napari_dense_ssl.core.errors import OutputError, ScribbleError
 from napari_dense_ssl.core.geometry import Box
+from napari_dense_ssl.predict.scribbles import labels_of
 from napari_dense_ssl.predict.sparse_labels import SparseLabels, as_bytes
 from napari_dense_ssl.volume import Part, World, open_volume, writing
 
@@ -121,7 +122,7 @@ def reading(
     VolumeError
         If it cannot be opened.
     """
-    volume = open_volume(path)
+    volume = labels_of(open_volume(path))
     if volume.shape != tuple(shape):
         raise ScribbleError(
             f"The scribbles in {path} have the shape {volume.shape}, the image {tuple(shape)} (Z, Y, X); "

@@ -92,7 +92,7 @@ def read_scribbles(
 
     Parameters
     ----------
-    source : path, Volume, array, axes (Z, Y, X), or Scribbles
+    source : path, Volume, array, axes (Z, Y, X) or (Y, X) for one slice, or Scribbles
         0 means 'not scribbled'; a path is anything that ``open_volume`` opens, such as ``sample:em-labels``.
         Scribbles are only checked.
     shape : sequence of int
@@ -103,8 +103,8 @@ def read_scribbles(
     Raises
     ------
     ScribbleError
-        If the shape differs, the values are no whole numbers from 0 to 255, there is no scribble, all have
-        the same number, or some lie outside the region.
+        If the shape differs, the values are colours or no whole numbers from 0 to 255, there is no scribble,
+        all have the same number, or some lie outside the region.
     VolumeError
         If a path cannot be opened.
     """
@@ -146,10 +146,27 @@ def read_scribbles(
 
 def _array(source: Any) -> Any:
     if isinstance(source, str | os.PathLike):
-        return open_volume(source).data
+        source = open_volume(source)
     if isinstance(source, Volume):
-        return source.data
-    return source if hasattr(source, "shape") and hasattr(source, "dtype") else np.asarray(source)
+        return labels_of(source).data
+    array = source if hasattr(source, "shape") and hasattr(source, "dtype") else np.asarray(source)
+    return array[None] if len(array.shape) == 2 else array
+
+
+def labels_of(volume: Volume) -> Volume:
+    """Return a volume whose values may be labels.
+
+    Raises
+    ------
+    ScribbleError
+        If it is a colour image: numbers of labels cannot be told from colours.
+    """
+    if volume.colour:
+        raise ScribbleError(
+            f"The scribbles in {volume.source} are a colour image, expected numbers of labels (0 is 'not "
+            "scribbled'); save them as a label image of one channel."
+        )
+    return volume
 
 
 def _from_file(source: Any) -> bool:

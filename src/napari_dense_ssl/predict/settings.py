@@ -12,8 +12,8 @@ WHAT = ("classes", "error", "embedding")
 """What can be asked for; classes are always given."""
 
 
-class PredictSettings(BaseModel):
-    """How a volume is cut into tiles, and what the equivariance error compares."""
+class TileSettings(BaseModel):
+    """How slices are cut into tiles, and what the equivariance error compares."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -61,7 +61,7 @@ class PredictSettings(BaseModel):
         le=4096,
         title="Chunk",
         description="Edge of the chunks that the output is stored in, at most 256 or a multiple of it; they "
-        "are one slice thick.",
+        "are one slice thick; cubes of at most 64 px where three planes are averaged.",
         json_schema_extra={"unit": "px"},
     )
     ngff: Literal["0.5", "0.4"] = Field(
@@ -75,3 +75,24 @@ class PredictSettings(BaseModel):
         if chunk > 256 and chunk % 256:
             raise ValueError(f"{chunk} is neither at most 256 nor a multiple of 256")
         return chunk
+
+
+class PredictSettings(TileSettings):
+    """How a volume is predicted: tiles, views, planes."""
+
+    planes: Literal["auto", "xy", "ortho"] = Field(
+        "auto",
+        title="Planes",
+        description="xy predicts each slice; ortho averages the predictions of the planes xy, xz and yz, for "
+        "isotropic volumes, in several times the time; auto chooses by the voxel size, or where the file "
+        "gives none by the images.",
+    )
+    memory: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        title="Memory for three planes",
+        description="Upper limit for the class probabilities that are averaged over three planes, a process: "
+        "more means larger blocks and less time for halos; none means 512 on a CPU, 4096 on a GPU.",
+        json_schema_extra={"unit": "MiB"},
+    )

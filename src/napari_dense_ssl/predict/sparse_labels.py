@@ -45,13 +45,15 @@ class SparseLabels:
 
     @classmethod
     def of(cls, array: Any) -> Self:
-        """Copy the labels of an array-like ``(Z, Y, X)``, slice by slice.
+        """Copy the labels of an array-like ``(Z, Y, X)``, or ``(Y, X)`` for one slice, slice by slice.
 
         Raises
         ------
         ScribbleError
-            If it has not three axes, or values that are no whole numbers from 0 to 255.
+            If it has other axes, or values that are no whole numbers from 0 to 255.
         """
+        if len(array.shape) == 2:
+            array = array[None]
         if len(array.shape) != 3:
             raise ScribbleError(
                 f"The labels have the shape {tuple(array.shape)}; expected a stack of slices (Z, Y, X)."

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from napari_dense_ssl.core.geometry import Symmetry
-from napari_dense_ssl.predict.settings import PredictSettings
+from napari_dense_ssl.predict.settings import TileSettings
 from napari_dense_ssl.sampling.views import turned
 
 
@@ -73,7 +73,7 @@ class WindowView:
 IDENTITY = WindowView()
 
 
-def compared_views(settings: PredictSettings) -> tuple[WindowView, ...]:
+def compared_views(settings: TileSettings) -> tuple[WindowView, ...]:
     """Return the views that are compared with the untouched window (which is not among them)."""
     turns = {1: (0,), 2: (0, 2), 4: (0, 1, 2, 3), 8: (0, 1, 2, 3)}[settings.symmetries]
     flips = (False, True) if settings.symmetries == 8 else (False,)

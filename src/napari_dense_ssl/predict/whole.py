@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -16,11 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dense_ssl.core.errors import OutputError, VolumeError
-from napari_dense_ssl.core.events import Event, Finished, Noted, Preview, Saved, Started
+from napari_dense_ssl.core.events import Event, Finished, Noted, Preview, Saved
 from napari_dense_ssl.core.geometry import Box, Grid
 from napari_dense_ssl.model.run_folder import RunFolder
+from napari_dense_ssl.predict.blocks import Plan
 from napari_dense_ssl.predict.cluster import Done, hand_out, work_of, workers_for
 from napari_dense_ssl.predict.flight import PlanePart
+from napari_dense_ssl.predict.ortho import block_parts
+from napari_dense_ssl.predict.planes import blocks_of, chunk_of, decided, is_ortho
 from napari_dense_ssl.predict.predictor import Predictor, check_what
 from napari_dense_ssl.predict.progress import Progress
 from napari_dense_ssl.predict.settings import PredictSettings
@@ -28,9 +31,6 @@ from napari_dense_ssl.predict.writing import Block, Writer, beats_while
 from napari_dense_ssl.volume import Intensity, Output, Volume, create_output, open_output
 
 _Result = TypeVar("_Result")
-
-_BLOCK = 1024
-"""Edge of what is computed between two entries of the manifest, px; whole chunks."""
 
 _FREE_TO_DIFFER = ("software", "device", "run", "created")
 """Provenance in which a resumed session may differ: the run may have been moved, not changed."""
@@ -57,7 +57,8 @@ def predict(
     error where that was asked for, else the confidence (the greatest probability), float16 in [0, 1];
     ``labels/classes`` is the class map, argmax + 1, uint8, 0 where nothing was predicted; ``embedding``,
     on request, is ``(D, Z, Y, X)`` float16 at the volume's full resolution, the encoder's own output
-    resolution. Memory is bounded by a block of 1024 px of one slice, whatever the volume's size.
+    resolution. Memory is bounded by a block of 1024 px of one slice, or by the settings' ``memory`` where
+    three planes are averaged, whatever the volume's size.
 
     Parameters
     ----------
@@ -87,9 +88,10 @@ def predict(
     Yields
     ------
     Event
-        ``Started`` (counting blocks of slices), ``Noted`` where the volume differs from the training's,
-        for each block ``Preview``, and ``Step`` once it is on disk, ``Beat`` between forward passes, at last
-        ``Saved`` and ``Finished`` with pixels, seconds, mean error and effective classes of this session.
+        ``Started`` (counting blocks), ``Noted`` which planes are predicted and where the volume differs from
+        the training's, for each block ``Preview`` of its middle slice, and ``Step`` once it is on disk,
+        ``Beat`` between forward passes, at last ``Saved`` and ``Finished`` with pixels, seconds, mean error
+        and effective classes of this session.
 
     Raises
     ------
@@ -103,6 +105,7 @@ def predict(
     region = Box.whole(volume.shape) if roi is None else roi
     region.check(volume.shape)
     predictor = run if isinstance(run, Predictor) else Predictor.open(_run(run), device, precision, settings)
+    predictor, about_planes = decided(predictor, volume, region, what)
     provenance = provenance_of(volume, predictor, what, region)
     with workers_for(volume, predictor, workers, scheduler) as client:
         output = prepare_output(
@@ -115,10 +118,11 @@ def predict(
             overwrite=overwrite,
             resume=resume,
         )
-        plan = Plan.of(output, region, predictor.settings.chunk, with_embedding="embedding" in what)
-        yield plan.started("predict", predictor, {"what": ", ".join(what)})
+        plan = Plan.of(output, region, blocks_of(predictor, region, what))
+        planes = "xy, xz, yz" if is_ortho(predictor) else "xy"
+        yield plan.started("predict", predictor, {"what": ", ".join(what), "planes": planes})
         intensity, notes = predictor.intensity(volume)
-        for note in notes:
+        for note in (*about_planes, *notes):
             yield Noted(note)
         if client is None:
             yield from write_blocks(volume, predictor, plan, what, intensity)
@@ -137,44 +141,6 @@ def _explained(results: Iterable[_Result], output: Output) -> Generator[_Result]
             f"{error} What is finished is kept in {output.path}: when the volume is there again, go on with "
             "--resume."
         ) from error
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What of a region is still to be computed, block by block.
-
-    Attributes
-    ----------
-    output : Output
-    region : Box
-    total : int
-        Number of all blocks.
-    rest : mapping of str to Box
-        Blocks that are not in the output's manifest, by their key there.
-    """
-
-    output: Output
-    region: Box
-    total: int
-    rest: Mapping[str, Box]
-
-    @classmethod
-    def of(cls, output: Output, region: Box, chunk: int, *, with_embedding: bool) -> Plan:
-        """Cut a region into blocks and leave out those that are finished."""
-        blocks = dict(_blocks(region, chunk, with_embedding))
-        finished = output.finished()
-        return cls(output, region, len(blocks), {k: box for k, box in blocks.items() if k not in finished})
-
-    def started(self, job: str, predictor: Predictor, details: Mapping[str, str | int]) -> Started:
-        """Return the event that the job begins with."""
-        facts: dict[str, str | int | float] = {
-            "device": predictor.device.description,
-            "halo": predictor.halo,
-            "region": str(self.region),
-            **details,
-            "done_before": self.total - len(self.rest),
-        }
-        return Started(job, self.total, "block", facts)
 
 
 def write_blocks(
@@ -209,7 +175,7 @@ def write_blocks(
     progress = Progress(plan.total, sum(box.size for box in rest.values()), plan.total - len(rest))
     tally = _Tally()
     writer = Writer(output)
-    with closing(predictor.parts(volume, rest.values(), what, intensity)) as parts, closing(writer):
+    with closing(block_parts(predictor, volume, rest.values(), what, intensity)) as parts, closing(writer):
         keys = iter(rest)
         block: Block | None = None
         for part in _explained(parts, output):
@@ -223,15 +189,27 @@ def write_blocks(
             if not block.whole:
                 continue
             tally.add(block)
-            z, y, x = block.box.start
-            maps = block.maps
-            yield Preview(z, block.box, Grid((float(y), float(x))), maps["classes"], maps.get("error"))
+            yield _preview(block)
             for size in writer.write(block):
                 yield progress.step(size)
             block = None
         for size in writer.rest():
             yield progress.step(size)
     yield from _finished(output, progress, tally)
+
+
+def _preview(block: Block) -> Preview:
+    """Return the middle slice of a block."""
+    depth = block.box.shape[0]
+    z, y, x = block.box.start
+    middle, error = depth // 2, block.maps.get("error")
+    return Preview(
+        z + middle,
+        block.box.plane(z + middle),
+        Grid((float(y), float(x))),
+        block.maps["classes"][middle],
+        None if error is None else error[middle],
+    )
 
 
 def gather(plan: Plan, results: Generator[Event | Done]) -> Generator[Event]:
@@ -341,27 +319,10 @@ def prepare_output(
         labels=(label,),
         embedding=predictor.encoder.feature_channels if with_embedding else None,
         provenance=provenance,
-        chunk=(1, settings.chunk, settings.chunk),
+        chunk=chunk_of(predictor),
         overwrite=overwrite,
         version=settings.ngff,
     )
-
-
-def block_edge(chunk: int) -> int:
-    """Return the edge of the blocks that a plane is computed in, px: whole chunks."""
-    return chunk * max(1, _BLOCK // chunk)
-
-
-def _blocks(region: Box, chunk: int, with_embedding: bool) -> Iterator[tuple[str, Box]]:
-    """Yield the blocks of whole chunks that cover a region, each with its key in the manifest."""
-    # An embedding has some hundred bytes a pixel: one chunk at a time.
-    edge = chunk if with_embedding else block_edge(chunk)
-    (z0, y0, x0), (z1, y1, x1) = region.start, region.stop
-    for z in range(z0, z1):
-        for y in range(y0 // edge, -(-y1 // edge)):
-            for x in range(x0 // edge, -(-x1 // edge)):
-                cell = Box((z, y * edge, x * edge), (z + 1, (y + 1) * edge, (x + 1) * edge))
-                yield f"{z}/{y}/{x}", cell.intersect(region)
 
 
 class _Tally:

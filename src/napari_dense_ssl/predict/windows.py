@@ -5,17 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.core.tiles import Tile, tiles
-from napari_dense_ssl.volume import Intensity, Volume
+from napari_dense_ssl.volume import Intensity
 
-_SMALLEST = 4
+SMALLEST = 4
 """Least window in total strides: the coarsest maps must hold 4 pixels for 7 x 7 kernels to reflect."""
+
+
+class Slices(Protocol):
+    """A stack of slices: a volume, or a volume seen along another plane."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of slices, rows and columns."""
+        ...
+
+    def read_around(self, box: Box, reach: int) -> NDArray[Any]:
+        """Return a part of one slice with its neighbours: shape (2 reach + 1, Y, X)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +41,7 @@ class Layout:
 
     def plane(self, height: int, width: int) -> tuple[int, int]:
         """Return the plane that is computed: at least the network's smallest input."""
-        least = _SMALLEST * self.multiple
+        least = SMALLEST * self.multiple
         return max(height, least), max(width, least)
 
     def tiles(self, plane: tuple[int, int], wanted: Box) -> tuple[Tile, ...]:
@@ -42,7 +55,7 @@ def _best_tiles(
     plane: tuple[int, int], wanted: tuple[tuple[int, int], ...], largest: int, halo: int, multiple: int
 ) -> tuple[Tile, ...]:
     # A window must keep something between its halos; where the largest allowed does not, it grows.
-    low = max(_SMALLEST * multiple, 2 * halo + 2 * multiple)
+    low = max(SMALLEST * multiple, 2 * halo + 2 * multiple)
     low = -(-low // multiple) * multiple
     high = max(largest // multiple * multiple, low)
     best: tuple[Tile, ...] = ()
@@ -68,7 +81,7 @@ class Window:
         (y0, y1), (x0, x1) = self.tile.inner
         return Box((self.z, y0, x0), (self.z + 1, y1, x1))
 
-    def read(self, volume: Volume, intensity: Intensity, reach: int, slices: int = 1) -> NDArray[np.float32]:
+    def read(self, volume: Slices, intensity: Intensity, reach: int, slices: int = 1) -> NDArray[np.float32]:
         """Read the window and a margin of `reach` px, normalised, reflected beyond the volume's edges.
 
         Parameters

@@ -21,7 +21,7 @@ _WRITERS = 2
 
 
 class Block:
-    """The maps of one block while its tiles come in."""
+    """The maps of one block, (..., Z, Y, X), while its tiles come in."""
 
     def __init__(self, key: str, box: Box) -> None:
         self.key, self.box = key, box
@@ -40,10 +40,10 @@ class Block:
             if values is None:
                 continue
             if name not in self.maps:
-                self.maps[name] = np.zeros((*values.shape[:-2], *self.box.shape[1:]), values.dtype)
-            (_, y0, x0), (_, y1, x1) = part.box.start, part.box.stop
-            _, top, left = self.box.start
-            self.maps[name][..., y0 - top : y1 - top, x0 - left : x1 - left] = values
+                self.maps[name] = np.zeros((*values.shape[:-2], *self.box.shape), values.dtype)
+            (z, y0, x0), (_, y1, x1) = part.box.start, part.box.stop
+            first, top, left = self.box.start
+            self.maps[name][..., z - first, y0 - top : y1 - top, x0 - left : x1 - left] = values
         self._missing -= part.box.size
 
 
@@ -99,11 +99,11 @@ class Writer:
 
     def _store(self, block: Block) -> None:
         image = block.maps[self._output.image_name]
-        self._output.write("image", block.box, image[None].astype(np.float16))
+        self._output.write("image", block.box, image.astype(np.float16))
         (label,) = self._output.labels
-        self._output.write(label, block.box, block.maps["classes"][None])
+        self._output.write(label, block.box, block.maps["classes"])
         if "embedding" in block.maps:
-            self._output.write("embedding", block.box, block.maps["embedding"][:, None])
+            self._output.write("embedding", block.box, block.maps["embedding"])
 
 
 def beats_while(task: Callable[[], None]) -> Iterator[Beat]:

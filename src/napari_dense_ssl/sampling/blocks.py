@@ -18,6 +18,7 @@ import numpy as np
 
 from napari_dense_ssl.core.errors import RegionError
 from napari_dense_ssl.core.geometry import Box
+from napari_dense_ssl.core.planes import XY, Plane
 from napari_dense_ssl.sampling.content import Content
 from napari_dense_ssl.sampling.settings import SamplerSettings
 from napari_dense_ssl.volume import Volume
@@ -40,19 +41,23 @@ _FIRST = 48
 
 @dataclass(frozen=True)
 class Block:
-    """Voxels of a box, in the volume's own dtype.
+    """Voxels of a box, in the volume's own dtype and the axes of a plane.
 
     Attributes
     ----------
     index : int
         Number in the sequence of blocks.
     box : Box
+        In the plane's axes.
     voxels : ndarray, shape ``box.shape``
+    plane : Plane
+        Whose slices are learned from.
     """
 
     index: int
     box: Box
     voxels: np.ndarray[Any, Any]
+    plane: Plane = XY
 
 
 class BlockSource:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -10,7 +11,9 @@ from typing import Any, Self
 import numpy as np
 
 from napari_dense_ssl.core.geometry import Box
+from napari_dense_ssl.core.planes import XY, Plane
 from napari_dense_ssl.sampling.blocks import Block, BlockPool, BlockSource
+from napari_dense_ssl.sampling.planes import PlaneBlocks
 from napari_dense_ssl.sampling.settings import SamplerSettings
 from napari_dense_ssl.volume import Intensity, Volume
 from napari_dense_ssl.volume.opening import is_url
@@ -33,7 +36,7 @@ class CropBatch:
     symmetries : ndarray, shape (B,), int
         Index into :meth:`napari_dense_ssl.core.geometry.Symmetry.all`.
     boxes : tuple of Box
-        Where the windows' middle slices lie in the volume.
+        Where the windows' middle slices lie in the volume, in the axes of their block's plane.
     blocks : tuple of Block
         The blocks that the windows were cut from.
     oldest : int
@@ -84,6 +87,8 @@ class CropSampler:
         The same seed gives the same batches.
     rank, world : int
         This process among those that share a batch.
+    planes : sequence of Plane
+        Whose slices the crops are cut from; blocks come from one after the other.
     readers : int, optional
         Threads that read; by default as many as :data:`READERS` says. They do not change what is drawn.
 
@@ -104,9 +109,14 @@ class CropSampler:
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
+        planes: Sequence[Plane] = (XY,),
         readers: int | None = None,
     ) -> None:
-        source = BlockSource(volume, region, settings, context, seed)
+        source = (
+            BlockSource(volume, region, settings, context, seed)
+            if tuple(planes) == (XY,)
+            else PlaneBlocks(volume, region, settings, context, seed, planes)
+        )
         readers = readers or READERS["remote" if is_url(volume.source) else "local"]
         self._pool = BlockPool(source, settings, volume.dtype.itemsize, readers=readers)
         self._settings, self._intensity, self._context, self._seed = settings, intensity, context, seed
@@ -143,7 +153,7 @@ class CropSampler:
         ----------
         block : Block
         z : int
-            The slice, in voxels of the volume.
+            The slice, in voxels along the normal of the block's plane.
         """
         low = z - block.box.start[0] - self._context
         return self._intensity.normalise(block.voxels[low : low + 2 * self._context + 1])

@@ -26,7 +26,7 @@ class Hdf5Reader:
         return path.is_file() and (path.suffix.lower() in _SUFFIXES or bool(h5py.is_hdf5(path)))
 
     def datasets(self, path: Path) -> tuple[str, ...]:
-        """Return the names of all numeric datasets of three or more axes."""
+        """Return the names of all numeric datasets of three or more axes; where none is, those of two."""
         with _open(path) as file:
             return _volumes(file)
 
@@ -59,7 +59,7 @@ class Hdf5Reader:
                 )
             if not names:
                 raise VolumeError(
-                    f"The HDF5 file {path} holds no dataset with three axes (Z, Y, X); choose another file."
+                    f"The HDF5 file {path} holds no dataset with axes Z, Y, X or Y, X; choose another file."
                 )
             dataset = names[0]
         node = file.get(dataset)
@@ -80,11 +80,12 @@ def _open(path: Path) -> h5py.File:
 
 
 def _volumes(file: h5py.File) -> tuple[str, ...]:
-    names: list[str] = []
+    stacks: list[str] = []
+    images: list[str] = []
 
     def visit(name: str, node: Any) -> None:
-        if isinstance(node, h5py.Dataset) and node.ndim >= 3 and node.dtype.kind in "uifbc":
-            names.append(name)
+        if isinstance(node, h5py.Dataset) and node.ndim >= 2 and node.dtype.kind in "uifbc":
+            (stacks if node.ndim > 2 else images).append(name)
 
     file.visititems(visit)
-    return tuple(names)
+    return tuple(stacks or images)

@@ -32,9 +32,10 @@ def open_volume(
     Parameters
     ----------
     source : str or path
-        An OME-Zarr, Zarr, N5 or Neuroglancer precomputed folder, a TIFF, a folder of TIFF or PNG slices, an
-        HDF5 or MRC file; the URL of one of the first four (``http(s)://``, ``s3://``, ``gs://``); or
-        ``"sample:em"`` and ``"sample:em-labels"``, optionally with ``?shape=24x512x512&seed=1``.
+        An OME-Zarr, Zarr, N5 or Neuroglancer precomputed folder, a TIFF or PNG, a folder of TIFF or PNG
+        slices, an HDF5 or MRC file; the URL of one of the first four (``http(s)://``, ``s3://``,
+        ``gs://``); or ``"sample:em"`` and ``"sample:em-labels"``, optionally with
+        ``?shape=24x512x512&seed=1``.
     dataset : str, optional
         Path inside a container (HDF5, Zarr group), see :func:`list_datasets`.
     voxel_size : tuple of float, optional
@@ -45,7 +46,7 @@ def open_volume(
     Returns
     -------
     Volume
-        With axes ``(Z, Y, X)``.
+        With axes ``(Z, Y, X)``; a 2-D image is one slice, of colours it has the luminance.
 
     Raises
     ------

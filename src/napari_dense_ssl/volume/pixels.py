@@ -177,8 +177,15 @@ def _metadata_of(array: Any) -> Path | None:
     return Path(array.store.root) / array.path / name
 
 
+LUMINANCE = (0.2125, 0.7154, 0.0721)
+"""Weights of red, green and blue in a grey value (ITU-R BT.709, as ``skimage.color.rgb2gray`` has them)."""
+
+
 class PlanarPixels:
     """``(Z, Y, X)`` view of pixels of any axes, in a dtype of the machine's own byte order.
+
+    Without an axis ``z`` there is one slice. Of colours (``s``, three samples or four) the luminance is read,
+    whatever a fourth one says of transparency.
 
     Parameters
     ----------
@@ -205,11 +212,12 @@ class PlanarPixels:
         self._name = name
         self._order = tuple("zyx".index(axis) for axis in axes if axis in "zyx")
         self.dtype = dtype
-        z, y, x = (pixels.shape[axes.index(axis)] for axis in "zyx")
+        self.colour = "s" in axes and pixels.shape[axes.index("s")] > 2
+        """Whether grey values are the luminance of colours."""
+        z, y, x = (pixels.shape[axes.index(axis)] if axis in axes else 1 for axis in "zyx")
         self.shape: tuple[int, int, int] = (z, y, x)
-        z, y, x = (
-            min(pixels.chunks[axes.index(a)], max(n, 1)) for a, n in zip("zyx", self.shape, strict=True)
-        )
+        chunks = (pixels.chunks[axes.index(axis)] if axis in axes else 1 for axis in "zyx")
+        z, y, x = (min(chunk, max(n, 1)) for chunk, n in zip(chunks, self.shape, strict=True))
         self.chunks: tuple[int, int, int] = (z, y, x)
 
     def read(self, index: tuple[slice, slice, slice]) -> np.ndarray[Any, Any]:
@@ -221,9 +229,7 @@ class PlanarPixels:
             If the file is damaged there or has gone.
         """
         wanted = dict(zip("zyx", index, strict=True))
-        full = tuple(
-            wanted[a] if a in wanted else slice(self._fixed[a], self._fixed[a] + 1) for a in self._axes
-        )
+        full = tuple(wanted[a] if a in wanted else self._besides(a) for a in self._axes)
         try:
             values = self._pixels.read(full)
         except (OSError, ValueError, RuntimeError, KeyError, IndexError, EOFError, zlib.error) as error:
@@ -233,8 +239,23 @@ class PlanarPixels:
                 f"The voxels {where} of {self._name} cannot be read ({first_line(error)}): the file is"
                 " damaged, incomplete or gone; copy it again, or choose a region without them."
             ) from error
+        if self.colour:
+            values = luminance(values, self._axes.index("s"))
         values = values.reshape([n for n, a in zip(values.shape, self._axes, strict=True) if a in "zyx"])
-        return values.transpose(np.argsort(self._order)).astype(self.dtype, copy=False)
+        values = values.transpose(np.argsort(self._order)).astype(self.dtype, copy=False)
+        return values if "z" in self._axes else values[None][wanted["z"]]
+
+    def _besides(self, axis: str) -> slice:
+        """Return what is read along an axis that is none of Z, Y, X."""
+        if axis == "s" and self.colour:
+            return slice(0, 3)
+        return slice(self._fixed[axis], self._fixed[axis] + 1)
+
+    def turned(self, axes: tuple[int, int, int]) -> PlanarPixels:
+        """Return the same pixels with their axes (0 is Z) in another order; nothing is read."""
+        names = {"zyx"[axis]: new for axis, new in zip(axes, "zyx", strict=True)}
+        renamed = "".join(names.get(axis, axis) for axis in self._axes)
+        return PlanarPixels(self._pixels, renamed, self._fixed, self.dtype, self._name)
 
     def __getitem__(self, index: Any) -> np.ndarray[Any, Any]:
         """Index like numpy with integers and slices (what dask's fused slicing asks for)."""
@@ -258,6 +279,22 @@ class PlanarPixels:
                 boxes.append(slice(position, position + 1))
                 rest.append(0)
         return self.read((boxes[0], boxes[1], boxes[2]))[tuple(rest)]
+
+
+def luminance(values: np.ndarray[Any, Any], axis: int) -> np.ndarray[Any, Any]:
+    """Return the luminance of colours in the dtype of its values, whole numbers rounded.
+
+    Parameters
+    ----------
+    values : ndarray
+        Red, green and blue along `axis`, which the result keeps with length 1.
+    axis : int
+    """
+    grey = np.expand_dims(np.tensordot(values, np.array(LUMINANCE), (axis, 0)), axis)
+    if values.dtype.kind in "ui":
+        grey = np.rint(grey)
+    result: np.ndarray[Any, Any] = grey.astype(values.dtype)
+    return result
 
 
 def plane_chunks(shape: tuple[int, ...], edge: int = 1024) -> tuple[int, ...]:

@@ -20,4 +20,4 @@ READERS: tuple[Reader, ...] = (
     Hdf5Reader(),
     MrcReader(),
 )
-FORMATS = "OME-Zarr, Zarr, N5, Neuroglancer precomputed, TIFF, a folder of TIFF or PNG slices, HDF5, MRC"
+FORMATS = "OME-Zarr, Zarr, N5, Neuroglancer precomputed, TIFF, PNG, a folder of TIFF or PNG slices, HDF5, MRC"

@@ -12,13 +12,20 @@ from napari_dense_ssl.volume.reader import Found
 _NAMES = {"c": "channels", "t": "time points", "s": "colour samples", "?": "planes of an unknown axis"}
 _CHOICES = {"c": "channel", "t": "timepoint"}
 
+ONE_SLICE = "It is a 2-D image, read as a volume of one slice."
+COLOURS = (
+    "It is a colour image, of which the luminance is read (0.2125 red + 0.7154 green + 0.0721 blue); for "
+    "another mixture, convert it to greyscale first."
+)
+
 
 def planar(
     found: Found, name: str, *, channel: int | None = None, timepoint: int | None = None
 ) -> tuple[list[PlanarPixels], list[str]]:
     """Return the levels of what was found as ``(Z, Y, X)`` pixels, and notes for the user.
 
-    Axes of length 1 are dropped; longer channel and time axes need an index.
+    Axes of length 1 are dropped; longer channel and time axes need an index. A 2-D image is one slice, and of
+    colours the luminance is read.
 
     Parameters
     ----------
@@ -34,7 +41,7 @@ def planar(
     PlaneChoiceError
         If there are several channels or time points and none was chosen.
     VolumeError
-        If the image is 2-D, RGB, has another long axis, or a dtype that cannot be used.
+        If the image has another long axis, or a dtype that cannot be used.
     """
     first = found.levels[0].pixels
     axes, notes = stacked_axes(found.axes, first.shape)
@@ -44,11 +51,11 @@ def planar(
     for axis, length in zip(axes, first.shape, strict=True):
         if axis in "zyx":
             continue
-        if axis == "s" and length > 1:
-            raise VolumeError(
-                f"{name} is an RGB image ({shape}), expected grey values; convert it to greyscale first"
-                " (in Fiji: Image > Type > 8-bit)."
-            )
+        if axis == "s" and length > 1:  # of grey and alpha, grey
+            if length > 2:
+                notes = [*notes, COLOURS]
+            fixed[axis] = 0
+            continue
         index = {"c": channel, "t": timepoint}.get(axis)
         if index is None and length > 1:
             what = f"{name} has {len(axes)} axes, with {length} {_NAMES[axis]} ({shape}), expected one stack"
@@ -65,11 +72,13 @@ def planar(
                 f" from 0 to {length - 1}."
             )
         fixed[axis] = index or 0
-    if "z" not in axes:
+    if not {"y", "x"} <= set(axes):
         raise VolumeError(
-            f"{name} is a 2-D image ({shape}), expected a stack of slices (Z, Y, X); put the slices in a"
-            " folder and open the folder, or save them as one stack."
+            f"{name} has {len(axes)} axes ({shape}), expected a stack (Z, Y, X) or an image (Y, X); "
+            "choose another file."
         )
+    if "z" not in axes:
+        notes = [*notes, ONE_SLICE]
     if 0 in first.shape:
         raise VolumeError(
             f"{name} is empty ({shape}), expected at least one voxel; choose another file or dataset."

@@ -1,4 +1,4 @@
-"""A folder of TIFF or PNG slices, in the order of the numbers in their names."""
+"""A folder of TIFF or PNG slices, in the order of the numbers in their names; or a single PNG."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import tifffile
 from napari_dense_ssl.core.errors import VolumeError
 from napari_dense_ssl.volume.pixels import Index
 from napari_dense_ssl.volume.reader import Found, Level
+from napari_dense_ssl.volume.selection import ONE_SLICE
 from napari_dense_ssl.volume.tiff_reader import SUFFIXES as TIFF_SUFFIXES
 from napari_dense_ssl.volume.tiff_reader import TiffReader, open_tiff
 
@@ -21,10 +22,12 @@ _SUFFIXES = (*TIFF_SUFFIXES, ".png")
 
 
 class SlicesReader:
-    """Reads a folder in which every image is one slice."""
+    """Reads a folder in which every image is one slice, or one PNG."""
 
     def accepts(self, path: Path) -> bool:
-        """Whether a folder holds at least one TIFF or PNG."""
+        """Whether a folder holds at least one TIFF or PNG, or a file is called a PNG."""
+        if path.is_file():
+            return _kind(path) == "PNG"
         return path.is_dir() and any(_is_slice(child) for child in path.iterdir())
 
     def datasets(self, path: Path) -> tuple[str, ...]:
@@ -33,7 +36,8 @@ class SlicesReader:
 
     def open(self, path: Path, dataset: str | None) -> Found:
         """List the folder and read the metadata of its first slice."""
-        files = sorted((child for child in path.iterdir() if _is_slice(child)), key=_natural)
+        alone = path.is_file()
+        files = [path] if alone else sorted(filter(_is_slice, path.iterdir()), key=_natural)
         endings: dict[str, int] = {}
         for file in files:
             endings[_kind(file)] = endings.get(_kind(file), 0) + 1
@@ -44,17 +48,14 @@ class SlicesReader:
             )
         first = files[0]
         shape, dtype, sizes = _tiff_facts(first) if _kind(first) == "TIFF" else _png_facts(first)
-        if len(shape) != 2:
+        if len(shape) != 2 and not (len(shape) == 3 and shape[-1] in (2, 3, 4)):
             raise VolumeError(
-                f"The slice {first} is {_described(shape)}, expected 2-D grey values; "
-                + (
-                    "convert the slices to greyscale first."
-                    if shape[-1] in (3, 4)
-                    else "open that file by itself."
-                )
+                f"The slice {first} is {_described(shape)}, expected a 2-D image; open that file by itself."
             )
         pixels = _SlicePixels(files, shape, dtype)
-        return Found(f"folder of {_kind(first)} slices", "zyx", (Level(pixels, sizes),), bool(sizes), {})
+        format_ = "PNG" if alone else f"folder of {_kind(first)} slices"
+        axes = "zyx" if len(shape) == 2 else "zyxs"
+        return Found(format_, axes, (Level(pixels, sizes),), bool(sizes), {}, notes=(ONE_SLICE,) * alone)
 
 
 class _SlicePixels:
@@ -68,9 +69,11 @@ class _SlicePixels:
 
     def read(self, index: Index) -> np.ndarray[Any, Any]:
         """Decode the slices of a box and cut the box out of each."""
-        z, y, x = index
-        parts = [self._slice(self._files[k])[y, x] for k in range(z.start, z.stop)]
-        return np.stack(parts) if parts else np.empty((0, y.stop - y.start, x.stop - x.start), self.dtype)
+        z, *within = index
+        parts = [self._slice(self._files[k])[tuple(within)] for k in range(z.start, z.stop)]
+        if not parts:
+            return np.empty((0, *(s.stop - s.start for s in within)), self.dtype)
+        return np.stack(parts)
 
     def _slice(self, file: Path) -> np.ndarray[Any, Any]:
         if _kind(file) == "TIFF":

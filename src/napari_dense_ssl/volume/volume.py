@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_dense_ssl.core.errors import VolumeError
 from napari_dense_ssl.core.geometry import Box, VoxelSize
+from napari_dense_ssl.core.planes import Plane
 from napari_dense_ssl.volume.dtypes import usable_dtype
 from napari_dense_ssl.volume.intensity import Intensity
 from napari_dense_ssl.volume.pixels import ArrayPixels, PlanarPixels, grown
@@ -72,6 +73,7 @@ class Volume:
     pixels: tuple[PlanarPixels, ...] = field(default=(), repr=False)
     _cache: dict[Box | None, Intensity] = field(default_factory=dict, repr=False, init=False)
     _steps: dict[Box, float] = field(default_factory=dict, repr=False, init=False)
+    _turned: dict[Plane, Volume] = field(default_factory=dict, repr=False, init=False)
 
     @classmethod
     def from_arrays(
@@ -86,7 +88,7 @@ class Volume:
 
         Parameters
         ----------
-        levels : sequence of array-like, each ``(Z, Y, X)``
+        levels : sequence of array-like, each ``(Z, Y, X)``, or ``(Y, X)`` for one slice
             The pyramid, or one array.
         voxel_size : tuple of float, optional
             Of the finest level, nm; unknown where None.
@@ -98,18 +100,19 @@ class Volume:
         Raises
         ------
         VolumeError
-            If there is no array, one has not three axes, or a dtype cannot be used.
+            If there is no array, one has other axes, or a dtype cannot be used.
         """
-        if not levels or any(len(level.shape) != 3 for level in levels):
+        if not levels or any(len(level.shape) not in (2, 3) for level in levels):
             shapes = ", ".join(str(tuple(level.shape)) for level in levels) or "no array"
             raise VolumeError(
-                f"{source}: expected arrays with axes (Z, Y, X), got {shapes}; choose a 3-D stack."
+                f"{source}: expected arrays with axes (Z, Y, X), or (Y, X), got {shapes}; choose one stack."
             )
         pixels = []
         for level in levels:
             dtype, _ = usable_dtype(np.dtype(level.dtype), source)
             chunks = getattr(level, "chunksize", None) or getattr(level, "chunks", None)
-            pixels.append(PlanarPixels(ArrayPixels(level, chunks), "zyx", {}, dtype, source))
+            axes = "zyx"[-len(level.shape) :]
+            pixels.append(PlanarPixels(ArrayPixels(level, chunks), axes, {}, dtype, source))
         return cls.from_pixels(
             pixels,
             [ratio(pixels[0].shape, level.shape) for level in pixels],
@@ -129,6 +132,11 @@ class Volume:
     def data(self) -> da.Array:
         """The finest level."""
         return self.levels[0]
+
+    @property
+    def colour(self) -> bool:
+        """Whether its grey values are the luminance of colours: no labels then."""
+        return any(level.colour for level in self.pixels)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -215,13 +223,27 @@ class Volume:
         RegionError, VolumeError
             See :meth:`read`.
         """
-        if reach == 0:
-            return self.read(box)
-        (z, y0, x0), (_, y1, x1) = box.start, box.stop
-        wanted = [_mirrored(i, self.shape[0]) for i in range(z - reach, z + reach + 1)]
-        low, high = min(wanted), max(wanted) + 1
-        voxels = self.read(Box((low, y0, x0), (high, y1, x1)))
-        return voxels[[i - low for i in wanted]]
+        return read_around(self.read, self.shape[0], box, reach)
+
+    def along(self, plane: Plane) -> Volume:
+        """Return the volume whose slices are those along a plane; nothing is read or copied.
+
+        Its boxes, shape, chunks and sizes are in the plane's axes. The same object at every call.
+        """
+        if plane.axes == (0, 1, 2):
+            return self
+        if plane not in self._turned:
+            a, b, c = plane.axes
+            self._turned[plane] = replace(
+                self,
+                levels=tuple(da.transpose(level, plane.axes) for level in self.levels),
+                factors=tuple((f[a], f[b], f[c]) for f in self.factors),
+                voxel_size=VoxelSize(self.voxel_size[a], self.voxel_size[b], self.voxel_size[c]),
+                translation=(self.translation[a], self.translation[b], self.translation[c]),
+                pixels=tuple(pixels.turned(plane.axes) for pixels in self.pixels),
+                opened=None,
+            )
+        return self._turned[plane]
 
     def slice_step(self, box: Box | None = None) -> float:
         """Distance between neighbouring slices in pixels of their plane, as the images show it.
@@ -294,6 +316,19 @@ class Volume:
             start.append(first)
             stop.append(min(end, first + edge))
         return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+
+
+def read_around(
+    read: Callable[[Box], np.ndarray[Any, Any]], depth: int, box: Box, reach: int
+) -> np.ndarray[Any, Any]:
+    """Read a part of one slice with its neighbours, out of `depth` slices; see :meth:`Volume.read_around`."""
+    if reach == 0:
+        return read(box)
+    (z, y0, x0), (_, y1, x1) = box.start, box.stop
+    wanted = [_mirrored(i, depth) for i in range(z - reach, z + reach + 1)]
+    low, high = min(wanted), max(wanted) + 1
+    voxels = read(Box((low, y0, x0), (high, y1, x1)))
+    return voxels[[i - low for i in wanted]]
 
 
 def _mirrored(index: int, length: int) -> int:
