@@ -1,6 +1,10 @@
 """Training from a volume on disk against the same steps on tensors already in memory.
 
-    python benchmarks/training.py [--volume PATH] [--steps 30] [--rounds 3] [--check]
+    python benchmarks/training.py [--volume PATH] [--chunks Z,Y,X [--served]] [--steps 30] [--rounds 3]
+        [--check]
+
+With --chunks the volume is tissue of the sample, repeated to .3 GB, in an OME-Zarr of such chunks; with
+--served it is read from a web server, a process of its own on this machine.
 
 Both sides take the same optimiser steps of the same networks in turn (A B A B ...), the one fed by the
 sampler with its reading threads, the other by one batch drawn beforehand. Prints the ratio of samples/s,
@@ -15,10 +19,13 @@ import statistics
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
+import zarr
 
+from large_volume import served
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.engine import TrainSettings
 from napari_dense_ssl.engine.masked_clusters import MaskedClusters
@@ -36,6 +43,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--volume", help="default: the synthetic sample, written to OME-Zarr first")
+    parser.add_argument("--chunks", type=lambda text: tuple(int(n) for n in text.split(",")))
+    parser.add_argument("--served", action="store_true", help="over http, from a process of its own")
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="auto")
@@ -43,14 +52,31 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = options.volume
-        if path is None:
+        if options.chunks:
+            path = str(chunked(Path(folder) / "em.zarr", options.chunks))
+        elif path is None:
             sample = open_volume("sample:em")
             path = str(Path(folder) / "sample.zarr")
             write_volume(path, sample.data, sample.voxel_size)
-        ratio = measure(path, options.steps, options.rounds, options.device)
+        with served(Path(folder)) if options.served else nullcontext() as site:
+            path = f"{site}/em.zarr" if site else path
+            ratio = measure(path, options.steps, options.rounds, options.device)
     print(json.dumps({"ratio": round(ratio, 3), "aim": AIM}))
     if options.check and ratio < AIM:
         sys.exit(1)
+
+
+def chunked(path: Path, chunks: tuple[int, int, int]) -> Path:
+    """Write tissue of the sample, 16 x 512 x 512 repeated to 128 x 1536 x 1536, in chunks of that shape."""
+    sample = open_volume("sample:em?shape=16x512x512&seed=0")
+    group = zarr.create_group(str(path), zarr_format=3)
+    block = np.tile(sample.read(Box.whole(sample.shape)), (8, 3, 3))
+    group.create_array("0", data=block, chunks=chunks)
+    axes = [{"name": n, "type": "space", "unit": "nanometer"} for n in "zyx"]
+    scale = [{"type": "scale", "scale": list(sample.voxel_size)}]
+    levels = [{"path": "0", "coordinateTransformations": scale}]
+    group.attrs.update({"ome": {"version": "0.5", "multiscales": [{"axes": axes, "datasets": levels}]}})
+    return path
 
 
 def measure(path: str, steps: int, rounds: int, device_name: str) -> float:
