@@ -35,12 +35,13 @@ from napari_dense_ssl.core.events import Audited
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.engine.networks import Networks
 from napari_dense_ssl.engine.objectives import OBJECTIVES
+from napari_dense_ssl.engine.processes import Processes
 from napari_dense_ssl.engine.recipes import recipe
 from napari_dense_ssl.engine.schedule import learning_rate
 from napari_dense_ssl.engine.settings import TrainSettings
 from napari_dense_ssl.evaluate.audit_job import LightAudit
 from napari_dense_ssl.evaluate.audit_torch import TorchEncode
-from napari_dense_ssl.model.device import choose_device, use_threads
+from napari_dense_ssl.model.device import use_threads
 from napari_dense_ssl.sampling.crops import CropSampler
 from napari_dense_ssl.volume import Intensity, Volume, open_volume
 
@@ -73,6 +74,7 @@ SMALL: Mapping[str, Any] = {
 SHARP: Mapping[str, Any] = {"objective.sharpness_weight": 0.5}
 """For exp2 to exp5: with .1 pixels were still undecided after 300 steps."""
 
+CPU = {"device": "cpu", "precision": "32"}
 GREY = "grey"
 """What stands among the changes for how grey values are scaled, which is no setting of a training."""
 
@@ -128,7 +130,7 @@ class Run:
             for part in rooms:
                 room = room[part]
             room[name] = value
-        return TrainSettings.model_validate(table | {"minutes": None, "steps": steps, "seed": seed})
+        return TrainSettings.model_validate(table | {"minutes": None, "steps": steps, "seed": seed} | CPU)
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,7 @@ def follow(run: Run, setting: Setting) -> Iterator[tuple[dict[str, Any], np.ndar
     objective = OBJECTIVES[settings.objective.kind]
     grey = str(run.changes.get(GREY, "volume"))
     intensity = setting.intensity(grey)
-    networks = Networks(settings, choose_device("cpu", "32"), objective.student)
+    networks = Networks(settings, Processes(settings), objective.student)
 
     def sampler_of(seed: int) -> CropSampler:
         return CropSampler(

@@ -30,7 +30,7 @@ from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.engine import TrainSettings
 from napari_dense_ssl.engine.masked_clusters import MaskedClusters
 from napari_dense_ssl.engine.networks import Networks
-from napari_dense_ssl.model import choose_device
+from napari_dense_ssl.engine.processes import Processes
 from napari_dense_ssl.model.device import use_threads
 from napari_dense_ssl.sampling.crops import CropBatch, CropSampler
 from napari_dense_ssl.volume import open_volume, write_volume
@@ -85,7 +85,7 @@ def measure(path: str, steps: int, rounds: int, device_name: str) -> float:
     region = Box.whole(volume.shape)
     intensity = volume.intensity()
     use_threads()
-    networks = Networks(settings, choose_device(settings.device))
+    networks = Networks(settings, Processes(settings))
 
     def sampler(seed: int) -> CropSampler:
         return CropSampler(volume, region, intensity, settings.sampler, seed=seed)

@@ -8,6 +8,10 @@ from napari_dense_ssl.volume import Volume
 
 @pytest.fixture
 def volume() -> Volume:
+    return made_volume()
+
+
+def made_volume() -> Volume:
     noise = np.random.default_rng(0).normal(size=(6, 96, 96))
     smooth = ndimage.gaussian_filter(noise, (0.5, 3, 3))
     return Volume.from_arrays([(128 + 300 * smooth).clip(0, 255).astype(np.uint8)], voxel_size=(50, 5, 5))

@@ -58,7 +58,7 @@ class Clock:
 
 
 def maps(clock: Clock, watch: Watch) -> LiveMaps:
-    networks = SimpleNamespace(device=SimpleNamespace(kind="cpu"), averaged_encoder=None)
+    networks = SimpleNamespace(device=SimpleNamespace(kind="cpu"), averaged_encoder=None, world=1)
     pretext = SimpleNamespace(settle=lambda step, quick: iter([Beat()]))
     settings = small_settings(preview_seconds=4.0)
     return LiveMaps(settings, networks, pretext, None, None, watch, clock)  # type: ignore[arg-type]

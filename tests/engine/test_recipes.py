@@ -14,6 +14,7 @@ from napari_dense_ssl.core.watch import View, Watch
 from napari_dense_ssl.engine import RECIPES, TrainSettings, train
 from napari_dense_ssl.engine.networks import Networks
 from napari_dense_ssl.engine.objectives import OBJECTIVES
+from napari_dense_ssl.engine.processes import Processes
 from napari_dense_ssl.model import RunFolder
 from napari_dense_ssl.volume import Volume
 
@@ -51,7 +52,7 @@ def test_every_objective_has_a_recipe() -> None:
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_recipe_trains_what_it_says(volume: Volume, tmp_path: Path, name: str) -> None:
     settings = small(name)
-    before = Networks(settings, _cpu(), OBJECTIVES[settings.objective.kind].student).weights()
+    before = Networks(settings, Processes(settings), OBJECTIVES[settings.objective.kind].student).weights()
     assert len(steps_of(volume, tmp_path / "run", settings)) == 3
     after = weights_of(tmp_path / "run")
     assert before.keys() == after.keys()
@@ -197,7 +198,7 @@ def test_without_gradient_the_prediction_does_not_reach_the_encoder(volume: Volu
     for name, learns in (("exp1-sigreg", False), ("exp3-ema", True)):
         settings = small(name, silent, optimiser={"weight_decay": 0})
         steps_of(volume, tmp_path / name, settings)
-        before = Networks(settings, _cpu(), OBJECTIVES["cross-slice"].student).weights()
+        before = Networks(settings, Processes(settings), OBJECTIVES["cross-slice"].student).weights()
         after = weights_of(tmp_path / name)
         key = "student.encoder.head.weight"
         assert torch.equal(before[key], after[key]) != learns
@@ -225,9 +226,3 @@ def test_settings_that_contradict_each_other_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=says):
         small(name, **change)
-
-
-def _cpu():
-    from napari_dense_ssl.model import choose_device
-
-    return choose_device("cpu", "32")

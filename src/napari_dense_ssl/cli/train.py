@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,8 +22,10 @@ from napari_dense_ssl.cli.arguments import (
     opened,
 )
 from napari_dense_ssl.cli.flags import drawn_from, given
+from napari_dense_ssl.cli.launch import first_is_there, started
 from napari_dense_ssl.cli.progress import follow, tell
-from napari_dense_ssl.core.errors import SettingsError
+from napari_dense_ssl.core.errors import EndedElsewhereError, SettingsError
+from napari_dense_ssl.core.events import Event
 from napari_dense_ssl.engine.settings import TrainSettings, read_settings
 
 
@@ -61,11 +66,32 @@ def train_command(
         settings_file = own
     settings = gather(settings_file, flags, assignments or [])
     pixels = opened(volume, dataset, voxel_size, channel, timepoint)
+    from napari_dense_ssl.engine.processes import OURS, STARTED, found_launch
     from napari_dense_ssl.engine.train import train
 
-    again = f"napari-dense-ssl train {volume} --out {out} --resume"
-    finished = follow(train(pixels, out, settings, resume=resume), stopped=lambda: _stopped(out, again))
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # what matters is among the events
+    found = found_launch()
+    several = settings.devices > 1 and settings.nodes == 1 and found.by in ("", OURS)
+    with started(settings.devices, STARTED, "train") if several else nullcontext():
+        job = train(pixels, out, settings, resume=resume)
+        if found.rank > 0:
+            _follow_quietly(job)
+            return
+        again = f"napari-dense-ssl train {volume} --out {out} --resume"
+        finished = follow(job, stopped=lambda: _stopped(out, again))
     tell("run", finished, out)
+
+
+def _follow_quietly(job: Iterator[Event]) -> None:
+    """Train with the first process, which shows what there is to be seen and stops all at Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        for _ in job:
+            pass
+    except EndedElsewhereError as error:
+        if error.told or first_is_there():
+            raise typer.Exit(2) from error
+        raise
 
 
 def _stopped(run: Path, again: str) -> str:

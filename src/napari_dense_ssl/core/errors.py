@@ -68,6 +68,24 @@ class DeviceMemoryError(DeviceError):
     """The device ran out of memory and every automatic retreat was tried."""
 
 
+class ProcessesError(DenseSSLError):
+    """Processes that train together cannot be started, do not fit the settings, or one of them ended."""
+
+
+class EndedElsewhereError(ProcessesError):
+    """A training that several processes share ended in another of them.
+
+    Attributes
+    ----------
+    told : bool
+        Whether the first process tells the user why.
+    """
+
+    def __init__(self, message: str, *, told: bool = False) -> None:
+        super().__init__(message)
+        self.told = told
+
+
 class ScoreError(DenseSSLError):
     """A prediction and a truth cannot be compared: other shape, no labelled pixel in common."""
 

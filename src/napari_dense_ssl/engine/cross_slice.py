@@ -63,7 +63,7 @@ class CrossSlice(OneSpan):
         rng, generator = self._draws(step, part)
         windows = networks.device.to_device(torch.from_numpy(batch.windows))  # (B, 5, R, R)
         # One change of contrast for all slices of a stack, as one microscope session would make it.
-        windows = photometric(windows, sampler.photometric, generator)
+        windows = photometric(windows, sampler.photometric, generator, batch.portion)
         views = cut_views(windows, batch, sampler.crop)
         middle = views.shape[1] // 2
         context = torch.cat([views[:, :middle], views[:, middle + 1 :]], dim=1)

@@ -17,6 +17,7 @@ from napari_dense_ssl.engine.settings import TrainSettings
 from napari_dense_ssl.model.pixel_student import PixelStudent, perceptron
 from napari_dense_ssl.objective.contrastive import dense_info_nce
 from napari_dense_ssl.objective.settings import DenseContrastiveSettings
+from napari_dense_ssl.objective.sharing import gathered
 from napari_dense_ssl.sampling.crops import CropBatch
 
 
@@ -38,7 +39,7 @@ class DenseContrastive(Embedding, Pairs):
         """Tell once what a code for the position would be known by."""
         if not self._told:
             self._told = True
-            crops = len(range(self._networks.rank, self._settings.sampler.batch, self._networks.world))
+            crops = self._settings.sampler.batch
             yield Noted(
                 f"same_place at {math.log(crops):.2f} nats (the logarithm of {crops} crops) would mean that "
                 "only the place in the crop is learned; lower is content."
@@ -49,16 +50,19 @@ class DenseContrastive(Embedding, Pairs):
         objective = objective_of(self._settings, DenseContrastiveSettings)
         views = self._views(batch, step, part, objective.pixels)
         queries, keys = self._both(views)
+        valid = torch.zeros(queries.shape[:2], dtype=torch.bool, device=keys.device)
+        valid.view(-1)[views.valid] = True
+        keys = gathered(keys)  # the other processes' crops are among the negatives
+        images = torch.arange(len(keys), device=keys.device)
         count = keys.shape[0] * keys.shape[1]
         drawn = torch.from_numpy(views.rng.permutation(count)[: objective.others]).to(keys.device)
-        valid = torch.zeros(count, dtype=torch.bool, device=keys.device)
-        valid[views.valid] = True
         found = dense_info_nce(
             queries,
             keys,
-            valid.reshape(keys.shape[:2]),
+            valid,
             keys.flatten(0, 1)[drawn],
             drawn // keys.shape[1],
             objective.temperature,
+            views.portion.of(images) if len(queries) < len(keys) else images,
         )
         return found.contrast, found._asdict()

@@ -12,7 +12,7 @@ from napari_dense_ssl.model.pixel_student import PixelStudent
 from napari_dense_ssl.objective.dsm import denoising_loss, noise_levels
 from napari_dense_ssl.objective.settings import DenseDSMSettings
 from napari_dense_ssl.sampling.crops import CropBatch
-from napari_dense_ssl.sampling.views import cut_views
+from napari_dense_ssl.sampling.views import cut_views, drawn_for
 
 
 class DenseDSM(Embedding):
@@ -32,8 +32,9 @@ class DenseDSM(Embedding):
         _, generator = self._draws(step, part)
         windows = networks.device.to_device(torch.from_numpy(batch.middle.copy()))
         images = cut_views(windows, batch, self._settings.sampler.crop)
-        levels = noise_levels(len(images), objective.lowest_noise, objective.highest_noise, generator)
-        noise = torch.randn(images.shape, generator=generator, device=images.device)
+        own = batch.portion
+        levels = own.of(noise_levels(own.total, objective.lowest_noise, objective.highest_noise, generator))
+        noise = drawn_for(images, generator, own)
         noised = images + levels[:, None, None, None] * noise
         read = networks.student(noised.contiguous(memory_format=torch.channels_last))  # (B, Y X, 1)
         loss = denoising_loss(read, noise.flatten(2).transpose(1, 2))

@@ -15,7 +15,7 @@ from napari_dense_ssl.sampling.crops import CropBatch
 
 
 class DenseIIC(Pairs):
-    """The joint distribution is taken over all pixels of all crops of a batch."""
+    """The joint distribution is taken over all pixels of all crops of a batch, those of all processes."""
 
     @staticmethod
     def student(settings: TrainSettings) -> nn.Module:

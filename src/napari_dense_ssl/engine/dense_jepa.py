@@ -33,9 +33,10 @@ class DenseJEPA(Embedding, Pairs):
         objective, networks = objective_of(self._settings, DenseJEPASettings), self._networks
         views = self._views(batch, step, part, objective.pixels)
         crop = self._settings.sampler.crop
-        masks = block_masks(len(views.first), crop, objective.mask_size, objective.mask_share, views.rng)
-        hidden = torch.from_numpy(masks).to(views.first.device)
-        images = hide(views.first, hidden, views.generator).contiguous(memory_format=torch.channels_last)
+        own = views.portion
+        masks = block_masks(own.total, crop, objective.mask_size, objective.mask_share, views.rng)
+        hidden = torch.from_numpy(own.of(masks)).to(views.first.device)
+        images = hide(views.first, hidden, views.generator, own).contiguous(memory_format=torch.channels_last)
         predicted = views.pick(networks.student(images, views.first_at))
         with torch.no_grad(), networks.device.autocast():
             features = networks.averaged_encoder.features(views.clean)

@@ -15,6 +15,7 @@ from napari_dense_ssl.engine.pretext import objective_of
 from napari_dense_ssl.engine.settings import TrainSettings
 from napari_dense_ssl.model.pixel_student import PixelStudent, Prototypes
 from napari_dense_ssl.objective.settings import DenseSwAVSettings
+from napari_dense_ssl.objective.sharing import mean
 from napari_dense_ssl.objective.swav import swapped_prediction
 from napari_dense_ssl.sampling.crops import CropBatch
 
@@ -38,7 +39,7 @@ class DenseSwAV(Pairs):
         loss = swapped_prediction(
             first, second, objective.temperature, objective.sharpness, objective.iterations
         )
-        agreement = (first.argmax(1) == second.argmax(1)).float().mean()
+        agreement = mean((first.argmax(1) == second.argmax(1)).float())
         return loss, {"swapped": loss, "agreement": agreement}
 
     def settle(self, step: int, *, quick: bool = False) -> Iterator[Event]:

@@ -62,11 +62,12 @@ class LiveMaps:
     def look(self) -> Generator[Event]:
         """Yield beats, then the map; where memory is short it is made in smaller tiles, or no more."""
         view = self._watch.view() if self._watch is not None else None
-        if view is None:
-            return
         begun, step = self._budget.seconds, self._budget.done
         try:
-            yield from self._pretext.settle(step, quick=True)
+            if view is not None or self._networks.world > 1:  # all processes settle together
+                yield from self._pretext.settle(step, quick=True)
+            if view is None:
+                return
             yield from preview(
                 self._networks.averaged_encoder,
                 self._networks.device,
@@ -77,6 +78,8 @@ class LiveMaps:
                 self._window,
             )
         except torch.OutOfMemoryError:
+            if self._networks.world > 1:  # the others would wait for this process
+                raise
             self._window //= 2
         self._pace.took(begun, self._budget.seconds)
         if self._window < SMALLEST_WINDOW:

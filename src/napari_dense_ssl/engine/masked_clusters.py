@@ -16,7 +16,7 @@ from napari_dense_ssl.core.beating import beating
 from napari_dense_ssl.core.events import Beat, Event, Noted
 from napari_dense_ssl.core.geometry import Symmetry
 from napari_dense_ssl.engine.networks import Networks
-from napari_dense_ssl.engine.pretext import objective_of
+from napari_dense_ssl.engine.pretext import draws, objective_of
 from napari_dense_ssl.engine.schedule import generation_span
 from napari_dense_ssl.engine.settings import TrainSettings
 from napari_dense_ssl.model import DenseEncoder
@@ -26,6 +26,7 @@ from napari_dense_ssl.objective.discriminants import discriminant_codebook
 from napari_dense_ssl.objective.masked_clusters import masked_losses
 from napari_dense_ssl.objective.settings import MaskedClustersSettings
 from napari_dense_ssl.sampling.crops import CropBatch, CropSampler
+from napari_dense_ssl.sampling.portion import Portion
 from napari_dense_ssl.sampling.views import block_masks, cut_views, hide, own_slices, photometric, turned
 
 _RIM = 8
@@ -159,10 +160,7 @@ class MaskedClusters:
         """
         networks, objective, crop = self._networks, self._objective, self._settings.sampler.crop
         batch = batch.part(part)
-        seed = (self._settings.seed, 2, step, part.start, networks.rank)
-        rng = np.random.default_rng(seed)
-        generator = torch.Generator(networks.device.torch_device)
-        generator.manual_seed(int(rng.integers(2**62)))
+        rng, generator = draws(self._settings, networks, step, part)
         phase = (int(rng.integers(2)), int(rng.integers(2)))
 
         windows = networks.device.to_device(torch.from_numpy(batch.windows))  # (B, N, R, R)
@@ -173,37 +171,55 @@ class MaskedClusters:
         context = self._settings.context
         reach = context or networks.encoder.slices // 2
         views = cut_views(own_slices(windows, reach), batch, crop)  # (B, C, S, S)
-        middle, count = context, len(views)
-        across = round(objective.across_share * count) if self._settings.context else 0
+        middle, count = context, batch.portion.total
+        hidden_ones, seen_ones = batch.portion.split(
+            round(objective.across_share * count) if self._settings.context else 0
+        )
+        across = len(hidden_ones)  # of this process; of all processes there are hidden_ones.total
 
-        images, masks = self._student_input(views[across:], rng, generator)
+        images, masks = self._student_input(views[across:], rng, generator, seen_ones)
         terms: dict[str, Tensor] = {}
         total = windows.new_zeros(())
-        if count > across:
-            logits = networks.student(images, None, phase)
+        if seen_ones.total:
+            logits = self._logits(images, None, phase)
             found = masked_losses(logits, codes[across:], masks[:, phase[0] :: 2, phase[1] :: 2])
             total = found.hidden + objective.seen_weight * found.seen
             terms |= found._asdict()
-        if across:
+        if hidden_ones.total:
             neighbours = torch.cat([views[:across, :middle], views[:across, middle + 1 :]], dim=1)
             # One change of contrast for all slices of a stack, as one microscope session would make it.
-            neighbours = photometric(neighbours, self._settings.sampler.photometric, generator)
-            logits = networks.student(views[:across, middle : middle + 1], neighbours, phase)
+            strength = self._settings.sampler.photometric
+            neighbours = photometric(neighbours, strength, generator, hidden_ones)
+            logits = self._logits(views[:across, middle : middle + 1], neighbours, phase)
             hidden = torch.ones_like(codes[:across], dtype=torch.bool)
             terms["across"] = masked_losses(logits, codes[:across], hidden).hidden
             total = total + terms["across"]
         return total, terms
 
+    def _logits(self, images: Tensor, neighbours: Tensor | None, phase: tuple[int, int]) -> Tensor:
+        """Return the student's logits (B, K, Y / 2, X / 2); the network is not asked where B is 0."""
+        if len(images) == 0:
+            height, width = images.shape[-2] // 2, images.shape[-1] // 2
+            return images.new_zeros((0, self._settings.classes, height, width))
+        logits: Tensor = self._networks.student(images, neighbours, phase)
+        return logits
+
     def _student_input(
-        self, views: Tensor, rng: np.random.Generator, generator: torch.Generator
+        self,
+        views: Tensor,
+        rng: np.random.Generator,
+        generator: torch.Generator,
+        portion: Portion | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return what the student sees of clean views (B, N, Y, X), and where it sees noise instead."""
         objective = self._objective
-        shape = len(views), views.shape[-1], objective.mask_size, objective.mask_share
-        masks = torch.from_numpy(block_masks(*shape, rng)).to(views.device)
+        portion = Portion.all(len(views)) if portion is None else portion
+        shape = portion.total, views.shape[-1], objective.mask_size, objective.mask_share
+        masks = torch.from_numpy(portion.of(block_masks(*shape, rng))).to(views.device)
         images = own_slices(views, self._networks.encoder.slices // 2)
-        images = photometric(images, self._settings.sampler.photometric, generator)
-        return hide(images, masks, generator).contiguous(memory_format=torch.channels_last), masks
+        images = photometric(images, self._settings.sampler.photometric, generator, portion)
+        images = hide(images, masks, generator, portion)
+        return images.contiguous(memory_format=torch.channels_last), masks
 
     def settle(self, step: int, *, quick: bool = False) -> Iterator[Event]:
         """Fit what classes are read with: from clean images, and from the filters too.

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from napari_dense_ssl.core.errors import RunError
+from napari_dense_ssl.engine.processes import Processes
 from napari_dense_ssl.engine.settings import TrainSettings
-from napari_dense_ssl.model import DenseEncoder, Device
+from napari_dense_ssl.model import DenseEncoder
 from napari_dense_ssl.model.averaging import ema_teacher
+from napari_dense_ssl.model.batch_norm import BatchNorm
 from napari_dense_ssl.model.student import Student
 from napari_dense_ssl.objective.codebook import Codebook
+from napari_dense_ssl.objective.sharing import shared, summed
 
 Reader = TypeVar("Reader", bound=nn.Module)
 
@@ -30,9 +34,9 @@ class Networks:
     Parameters
     ----------
     settings : TrainSettings
-        Network, optimiser, seed, number of devices.
-    device : Device
-        Where and how precisely.
+        Network, optimiser, seed.
+    processes : Processes
+        Those that train together, each on its device.
     build : callable
         Makes all that is trained: a module with an ``encoder``, and whatever the objective needs besides.
 
@@ -48,22 +52,18 @@ class Networks:
     def __init__(
         self,
         settings: TrainSettings,
-        device: Device,
+        processes: Processes,
         build: Callable[[TrainSettings], nn.Module] = plain_student,
     ) -> None:
-        self.device = device
-        self._fabric = Fabric(
-            accelerator=device.kind,
-            devices=settings.devices,
-            num_nodes=settings.nodes,
-            precision=device.fabric_precision,
-        )
-        self._fabric.launch()
-        self.rank, self.world = self._fabric.global_rank, self._fabric.world_size
+        self.processes, self.device, self._fabric = processes, processes.device, processes.fabric
+        self.rank, self.world = processes.rank, processes.world
         with torch.random.fork_rng():  # the window's own random numbers are not ours to change
             torch.manual_seed(settings.seed)
             student = build(settings)
         student = student.to(memory_format=torch.channels_last)
+        for module in student.modules():
+            if self.world > 1 and isinstance(module, BatchNorm):
+                module.summed = summed
         decayed = [p for p in student.parameters() if p.ndim > 1]
         others = [p for p in student.parameters() if p.ndim <= 1]
         rate = settings.optimiser.learning_rate
@@ -109,9 +109,29 @@ class Networks:
             group["lr"] = learning_rate
         self._wrapped_optimiser.zero_grad(set_to_none=True)
 
+    @contextmanager
+    def forward(self, *, last: bool) -> Iterator[None]:
+        """Compute losses of the whole batch within; gradients meet after the last part only."""
+        several = self.world > 1
+        with self._fabric.no_backward_sync(self.student, enabled=several and not last), shared(several):
+            yield
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Compute losses of this process's own crops within; nothing is kept, and nobody waited for."""
+        with self._fabric.no_backward_sync(self.student, enabled=self.world > 1):
+            yield
+        self._wrapped_optimiser.zero_grad(set_to_none=True)
+
     def backward(self, loss: Tensor, *, last: bool) -> None:
-        """Add a part's gradients; ranks are brought together at the last part only."""
-        with self._fabric.no_backward_sync(self.student, enabled=self.world > 1 and not last):
+        """Add a part's gradients; `last` is the forward pass's."""
+        if self.world > 1 and last:
+            # All processes wait for the gradients of all weights, though a share may use some of them only.
+            weights = (p for p in self._plain.parameters() if p.requires_grad)
+            loss = loss + 0.0 * torch.stack([weight.sum() for weight in weights]).sum()
+        with warnings.catch_warnings():
+            # Of 1 x 1 convolutions with channels last, whose strides may be written in two ways.
+            warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
             self._fabric.backward(loss)
 
     def end_step(self) -> None:
@@ -135,7 +155,7 @@ class Networks:
         bias : Tensor, shape (K,)
             All ranks take the first one's.
         """
-        weight, bias = self._fabric.broadcast((weight, bias), src=0)
+        weight, bias = self.processes.first(lambda: (weight, bias))
         encoder = self.averaged_encoder
         features = encoder.head.in_channels
         with torch.no_grad():
@@ -152,7 +172,7 @@ class Networks:
         bias : Tensor, shape (K,)
             All ranks go on with the first one's.
         """
-        weight, bias = self._fabric.broadcast((weight, bias), src=0)
+        weight, bias = self.processes.first(lambda: (weight, bias))
         head = {"weight": weight[:, :, None, None], "bias": bias}
         self.averaged_encoder.head.load_state_dict(head)
         self.encoder.load_state_dict(self.averaged_encoder.state_dict())
@@ -168,19 +188,7 @@ class Networks:
 
     def share_codebook(self, codebook: Codebook) -> Codebook:
         """Return the first rank's codebook, on the device."""
-        shared: Codebook = self._fabric.broadcast(codebook, src=0)
-        return shared.to(self.device.torch_device)
-
-    def mean_over_ranks(self, values: Tensor) -> Tensor:
-        """Return the mean of a tensor over all processes."""
-        if self.world == 1:
-            return values
-        mean: Tensor = self._fabric.all_reduce(values, reduce_op="mean")  # type: ignore[assignment]
-        return mean
-
-    def barrier(self) -> None:
-        """Wait for all processes."""
-        self._fabric.barrier()
+        return self.processes.first(lambda: codebook).to(self.device.torch_device)
 
     def weights(self) -> dict[str, Tensor]:
         """Return all parameters by name: ``student.*`` and ``average.*``."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from napari_dense_ssl.engine.pretext import OneSpan
 from napari_dense_ssl.sampling.crops import CropBatch
 from napari_dense_ssl.sampling.pairs import matches, second_views
+from napari_dense_ssl.sampling.portion import Portion
 from napari_dense_ssl.sampling.views import cut_views, photometric
 
 
@@ -28,6 +29,8 @@ class Views:
         Places, as :class:`napari_dense_ssl.sampling.pairs.Matches` has them.
     valid : Tensor, shape (N,), int64
         Which of the B P pairs of places show the same point.
+    portion : Portion
+        Which crops of the whole batch these are.
     rng, generator : numpy and torch generators
         For whatever else the step draws.
     """
@@ -38,6 +41,7 @@ class Views:
     first_at: Tensor
     second_at: Tensor
     valid: Tensor
+    portion: Portion
     rng: np.random.Generator
     generator: torch.Generator
 
@@ -62,14 +66,18 @@ class Pairs(OneSpan):
         windows = to_device(torch.from_numpy(first.middle.copy()))
         seen = cut_views(windows, first, sampler.crop)
         clean = cut_views(windows, second, sampler.crop)
+        one, other = (
+            photometric(view, sampler.photometric, generator, first.portion) for view in (seen, clean)
+        )
         return Views(
-            photometric(seen, sampler.photometric, generator).contiguous(memory_format=torch.channels_last),
-            photometric(clean, sampler.photometric, generator).contiguous(memory_format=torch.channels_last),
+            one.contiguous(memory_format=torch.channels_last),
+            other.contiguous(memory_format=torch.channels_last),
             clean.contiguous(memory_format=torch.channels_last),
             to_device(torch.from_numpy(found.first)),
             to_device(torch.from_numpy(found.second)),
             # Found on the CPU, so that a device need not be waited for.
             to_device(torch.from_numpy(np.flatnonzero(found.valid))),
+            first.portion,
             rng,
             generator,
         )

@@ -44,7 +44,9 @@ class Pretext(Protocol):
     def losses(self, batch: CropBatch, step: int, part: slice) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss to be minimised and its terms by name, for a part of a batch.
 
-        Whatever is drawn is a function of the seed, the step, the part and the rank.
+        Whatever is drawn is a function of the seed, the step and the part, drawn for the crops of all
+        processes (:class:`~napari_dense_ssl.sampling.portion.Portion`); the loss is that of all their crops
+        (:mod:`napari_dense_ssl.objective.sharing`).
         """
 
     def settle(self, step: int, *, quick: bool = False) -> Iterator[Event]:
@@ -97,12 +99,21 @@ class OneSpan:
         """Do nothing."""
 
     def _draws(self, step: int, part: slice) -> tuple[np.random.Generator, torch.Generator]:
-        """Return the sources of all that a part of a step draws, on the CPU and on the device."""
-        networks = self._networks
-        rng = np.random.default_rng((self._settings.seed, 2, step, part.start, networks.rank))
-        generator = torch.Generator(networks.device.torch_device)
-        generator.manual_seed(int(rng.integers(2**62)))
-        return rng, generator
+        """Return the sources of all that a part of a step draws."""
+        return draws(self._settings, self._networks, step, part)
+
+
+def draws(
+    settings: TrainSettings, networks: Networks, step: int, part: slice
+) -> tuple[np.random.Generator, torch.Generator]:
+    """Return the sources of all that a part of a step draws, on the CPU and on the device.
+
+    All processes have the same, and draw for all crops of the part.
+    """
+    rng = np.random.default_rng((settings.seed, 2, step, networks.world * part.start, 0))
+    generator = torch.Generator(networks.device.torch_device)
+    generator.manual_seed(int(rng.integers(2**62)))
+    return rng, generator
 
 
 def objective_of(settings: TrainSettings, kind: type[Settings]) -> Settings:

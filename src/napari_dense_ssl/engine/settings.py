@@ -96,8 +96,16 @@ class TrainSettings(BaseModel):
     precision: Literal["auto", "32", "bf16", "16"] = Field(
         "auto", title="Precision", description="auto takes bf16 where the device has it in hardware."
     )
-    devices: int = Field(1, ge=1, le=1024, title="Devices", description="Devices on this machine.")
-    nodes: int = Field(1, ge=1, le=1024, title="Nodes", description="Machines that train together.")
+    devices: int = Field(
+        1, ge=1, le=1024, title="Devices", description="Devices on this machine that train together."
+    )
+    nodes: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        title="Nodes",
+        description="Machines that train together, started by torchrun or srun.",
+    )
     seed: int = Field(
         0, ge=0, lt=2**31, title="Seed", description="The same seed draws the same crops and weights."
     )

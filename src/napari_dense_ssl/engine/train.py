@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import torch
 from torch import Tensor
 
-from napari_dense_ssl.core.errors import DeviceMemoryError, OutputError, VolumeError
+from napari_dense_ssl.core.errors import OutputError, VolumeError
 from napari_dense_ssl.core.events import (
     Beat,
     Event,
@@ -35,13 +36,15 @@ from napari_dense_ssl.engine.networks import Networks
 from napari_dense_ssl.engine.objectives import OBJECTIVES
 from napari_dense_ssl.engine.planes import decided, planes_of
 from napari_dense_ssl.engine.previews import preview, save_picture
+from napari_dense_ssl.engine.processes import Processes
 from napari_dense_ssl.engine.schedule import learning_rate
 from napari_dense_ssl.engine.settings import TrainSettings
-from napari_dense_ssl.model import choose_device
+from napari_dense_ssl.engine.stepping import Stepper
+from napari_dense_ssl.model import RunFolder
 from napari_dense_ssl.model.checkpoint import load_state, load_weights, save_checkpoint
 from napari_dense_ssl.model.device import use_threads
-from napari_dense_ssl.sampling.crops import CropBatch, CropSampler
-from napari_dense_ssl.volume import Volume
+from napari_dense_ssl.sampling.crops import CropSampler
+from napari_dense_ssl.volume import Intensity, Volume
 
 _REPORT_SECONDS = 0.1
 """On CUDA, losses are read back at most this often, so that the device is not kept waiting."""
@@ -56,6 +59,9 @@ def train(
     watch: Watch | None = None,
 ) -> Iterator[Event]:
     """Train an encoder on a volume, without labels.
+
+    Processes that were started by torchrun, by srun or by the command line with ``--devices`` train together:
+    each calls this with the same arguments. The first one alone writes the run folder.
 
     Parameters
     ----------
@@ -75,7 +81,7 @@ def train(
     ------
     Event
         Started; then Beat, Step, Noted, Preview, Audited, Saved; Finished last. Closing the generator saves a
-        checkpoint first.
+        checkpoint first, and stops all processes of a training after the same step.
 
     Raises
     ------
@@ -91,8 +97,23 @@ def train(
         If the run to resume has other settings.
     DeviceError, DeviceMemoryError
         If the device is not there, or not even one crop at a time fits into its memory.
+    ProcessesError
+        If more processes are asked for than were started, or one of them ended.
     """
     return _Training(volume, Path(out), settings, resume, watch).run()
+
+
+class _Moment(NamedTuple):
+    """What all processes of a training do after a step: the first one decides, any may ask for the end."""
+
+    fraction: float
+    saving: bool
+    showing: bool
+    stopping: bool
+
+    @property
+    def over(self) -> bool:
+        return self.stopping or self.fraction >= 1
 
 
 class _Training:
@@ -106,49 +127,55 @@ class _Training:
         region = settings.roi
         self._region = Box.parse(region, volume.shape) if region else Box.whole(volume.shape)
         self._settings = settings
-        self._splits = 1
+        self._stopping = False
         self._last_report = 0.0
         self._last_losses: dict[str, float] = {}
         self._about_planes: tuple[str, ...] = ()
 
     def run(self) -> Iterator[Event]:
-        volume, depth = self._volume, self._region.shape[0]
-        intensity = volume.intensity(self._region)
+        depth = self._region.shape[0]
+        self._processes = processes = Processes(self._written)
+        with processes.told_of_the_end(self._out):
+            self._intensity = processes.first(self._something_to_learn)
+            # Slices are looked at together where they lie close, but no more than the region has.
+            found = processes.first(lambda: decided(self._written, self._volume, self._region))
+            self._settings, self._about_planes = settings, _ = found
+            reach = max(settings.context, (settings.encoder.slices or 1) // 2)
+            self._reach = max(reach, min(target_reach(settings), (depth - 1) // 2))
+            use_threads(settings.threads or processes.cores)
+            yield from self._trained(*processes.first(self._opened_run))
+
+    def _something_to_learn(self) -> Intensity:
+        """Return the statistics of the region, if it has any contrast."""
+        intensity = self._volume.intensity(self._region)
         if intensity.constant:
             what = "no finite value" if intensity.finite == 0 else "the same value everywhere"
             raise VolumeError(
-                f"The region {self._region} of {volume.source} has {what}, so there is nothing to learn; "
-                "choose another region or dataset."
+                f"The region {self._region} of {self._volume.source} has {what}, so there is nothing to "
+                "learn; choose another region or dataset."
             )
-        # Slices are looked at together where they lie close, but no more than the region has.
-        settings, self._about_planes = decided(self._written, volume, self._region)
-        self._settings = settings
-        reach = max(settings.context, (settings.encoder.slices or 1) // 2)
-        self._reach = max(reach, min(target_reach(settings), (depth - 1) // 2))
-        use_threads(settings.threads)
-        device = choose_device(settings.device, settings.precision)
-        # The sampler is made first: it refuses regions that are too small before anything is written.
-        self._sampler_for(settings.seed).close()
-        if self._resume:
-            run, checkpoint = go_on_with(self._out, self._written, volume, intensity)
-        else:
-            run, checkpoint = make_folder(self._out, self._written, settings, volume, intensity), None
+        return intensity
+
+    def _trained(
+        self, run: RunFolder, before: tuple[dict[str, Tensor], dict[str, Any]] | None
+    ) -> Iterator[Event]:
+        settings, processes = self._settings, self._processes
         objective = OBJECTIVES[settings.objective.kind]
-        networks = Networks(settings, device, objective.student)
+        networks = Networks(settings, processes, objective.student)
         pretext = objective.pretext(settings, networks, self._codebook_sampler)
-        done, seconds = 0, 0.0
-        if checkpoint is not None:
-            weights, state = load_weights(checkpoint), load_state(checkpoint)
+        done, seconds, splits = 0, 0.0, 1
+        if before is not None:
+            weights, state = before
             networks.restore(weights, state["networks"])
             pretext.restore(state["pretext"], weights)
-            done, seconds = int(state["step"]), float(state["seconds"])
-            self._splits = int(state["splits"])
-        self._intensity, self._run, self._networks, self._pretext = intensity, run, networks, pretext
+            done, seconds, splits = int(state["step"]), float(state["seconds"]), int(state["splits"])
+        self._run, self._networks, self._pretext = run, networks, pretext
+        self._stepper = Stepper(settings, networks, pretext, splits)
         self._budget = Budget(settings.minutes, settings.steps, done, seconds)
-        self._saved_step = done if checkpoint is not None else -1
+        self._saved_step = done if before is not None else -1
         try:
-            with run.events.open("a") as log, self._sampler_for(settings.seed) as sampler:
-                yield from self._logged(self._events(sampler, device.description), log)
+            with self._log_file() as log, self._sampler_for(settings.seed) as sampler:
+                yield from self._logged(self._events(sampler, networks.device.description), log)
         except VolumeError as error:
             if self._budget.done == 0:
                 raise
@@ -162,7 +189,20 @@ class _Training:
                 "checkpoint is whole. Make room, then go on with --resume."
             ) from error
 
-    def _logged(self, events: Generator[Event], log: TextIO) -> Iterator[Event]:
+    def _opened_run(self) -> tuple[RunFolder, tuple[dict[str, Tensor], dict[str, Any]] | None]:
+        """Return the run folder, made or found, and (weights, state) of the checkpoint to go on from."""
+        # The sampler is made first: it refuses regions that are too small before anything is written.
+        self._sampler_for(self._settings.seed).close()
+        if not self._resume:
+            facts = (self._settings, self._volume, self._intensity)
+            return make_folder(self._out, self._written, *facts), None
+        run, checkpoint = go_on_with(self._out, self._written, self._volume, self._intensity)
+        return run, None if checkpoint is None else (load_weights(checkpoint), load_state(checkpoint))
+
+    def _log_file(self) -> AbstractContextManager[TextIO | None]:
+        return self._run.events.open("a") if self._processes.rank == 0 else nullcontext()
+
+    def _logged(self, events: Generator[Event], log: TextIO | None) -> Iterator[Event]:
         """Keep each event in the run folder, and time spent away from the job out of the budget."""
         try:
             for event in events:
@@ -171,6 +211,10 @@ class _Training:
                 yield event
                 self._budget.away(time.perf_counter() - left)
         except GeneratorExit:
+            if self._processes.world > 1:
+                self._stopping = True
+                for event in events:  # to the end of the step, where all processes stop together
+                    self._log(event, log)
             events.close()
             if self._budget.done > max(self._saved_step, 0):
                 for _ in self._pretext.settle(self._budget.done):
@@ -181,19 +225,22 @@ class _Training:
             if self._budget.done > max(self._saved_step, 0):
                 self._log(self._save(), log)
 
-    def _log(self, event: Event, log: TextIO) -> None:
-        if not isinstance(event, Beat) and self._networks.rank == 0:
+    def _log(self, event: Event, log: TextIO | None) -> None:
+        if not isinstance(event, Beat) and log is not None:
             record = {"time": datetime.now(UTC).isoformat(timespec="milliseconds")}
             log.write(json.dumps(record | event_record(event)) + "\n")
             log.flush()
 
     def _events(self, sampler: CropSampler, device: str) -> Generator[Event]:
         settings, budget, networks = self._settings, self._budget, self._networks
+        several: dict[str, str | int | float]
+        several = {"processes": networks.world} if networks.world > 1 else {}
         yield Started(
             job="train",
             total=settings.steps,
             unit="step",
-            details={
+            details=several
+            | {
                 "recipe": settings.recipe,
                 "device": device,
                 "classes": settings.classes,
@@ -209,78 +256,42 @@ class _Training:
         audits = Audits(settings, networks, self._volume, self._region, self._intensity, budget)
         live = LiveMaps(settings, networks, self._pretext, self._volume, self._intensity, self._watch, budget)
         last_saved = time.perf_counter()
-        while budget.fraction < 1:
-            yield from self._pretext.prepare(budget.fraction)
-            rate = learning_rate(settings.optimiser, self._pretext.progress(budget.fraction))
+        moment = self._moment(saving=False, showing=False)
+        while not moment.over:
+            yield from self._pretext.prepare(moment.fraction)
+            rate = learning_rate(settings.optimiser, self._pretext.progress(moment.fraction))
             batch = sampler.batch(budget.done)
             yield from self._pretext.ready(batch, sampler)
-            terms = yield from self._step(batch, rate)
+            terms = yield from self._stepper.step(batch, budget.done, rate)
             budget.step_done()
             yield self._report(terms, rate)
-            if time.perf_counter() - last_saved >= settings.checkpoint_seconds:
+            saving = time.perf_counter() - last_saved >= settings.checkpoint_seconds
+            moment = self._moment(saving=saving, showing=live.due)
+            if moment.saving:
                 yield from self._settled_save()
                 last_saved = time.perf_counter()
-            if live.due:
+            if moment.showing:
                 yield from live.look()
             if audits.due:
                 yield from audits.look(budget.done)
-        if budget.done != self._saved_step:
+        if budget.done != self._saved_step and budget.done:
             yield from self._settled_save()
+        if moment.stopping:
+            return
         yield from audits.look(budget.done)
-        yield from self._picture()
+        if networks.rank == 0:
+            yield from self._picture()
         yield Finished(
             self._out,
             {"steps": budget.done, "seconds": round(budget.seconds, 1)} | self._last_losses,
         )
 
-    def _step(self, batch: CropBatch, rate: float) -> Generator[Event, None, dict[str, Tensor]]:
-        """Do one optimiser step; where memory is short in parts, or with fewer crops."""
-        count = len(batch.windows)
-        while True:
-            try:
-                return (yield from self._attempt(batch, rate))
-            except torch.OutOfMemoryError as error:
-                # Crops that are compared with each other must be two at least.
-                least = 1 if self._pretext.divisible else 2
-                if -(-count // self._splits) <= least:
-                    raise DeviceMemoryError(
-                        f"Not even {'one crop' if least == 1 else 'two crops'} of "
-                        f"{self._settings.sampler.crop} px fit into the memory of "
-                        f"{self._networks.device.description}; choose smaller crops or a smaller network."
-                    ) from error
-            # Outside the handler: its traceback would keep the tensors alive.
-            self._splits = min(-(-count // least), 2 * self._splits)
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-            size = -(-count // self._splits)
-            if self._pretext.divisible:
-                what = f"{size} crops at a time (the result is the same, a step takes longer)"
-            else:
-                what = (
-                    f"batches of {size} crops in place of {count} (fewer are compared with each other; "
-                    "smaller crops or a smaller network would keep the batch)"
-                )
-            yield Noted(f"The device ran out of memory; going on with {what}.", lasting=True)
-
-    def _attempt(self, batch: CropBatch, rate: float) -> Generator[Event, None, dict[str, Tensor]]:
-        networks, step = self._networks, self._budget.done
-        count = len(batch.windows)
-        size = -(-count // self._splits)
-        parts = [slice(start, min(count, start + size)) for start in range(0, count, size)]
-        if not self._pretext.divisible:
-            parts, count = parts[:1], size
-        networks.begin_step(rate)
-        sums: dict[str, Tensor] = {}
-        for part in parts:
-            share = (part.stop - part.start) / count
-            loss, terms = self._pretext.losses(batch, step, part)
-            yield Beat()
-            networks.backward(loss * share, last=part is parts[-1])
-            for name, value in ({"loss": loss} | terms).items():
-                sums[name] = sums.get(name, 0) + share * value.detach()
-            yield Beat()
-        networks.end_step()
-        return sums
+    def _moment(self, *, saving: bool, showing: bool) -> _Moment:
+        """Say what comes next; where processes train together, the same in all of them."""
+        first = self._processes.rank == 0
+        own = (self._budget.fraction, saving, showing)
+        *decided, stopping = self._processes.agree([*(own if first else (0, 0, 0)), self._stopping])
+        return _Moment(decided[0], bool(decided[1]), bool(decided[2]), bool(stopping))
 
     def _report(self, terms: dict[str, Tensor], rate: float) -> Event:
         """Return a Step event; on CUDA a Beat where the last one was a moment ago."""
@@ -290,7 +301,7 @@ class _Training:
         if rare and now - self._last_report < _REPORT_SECONDS:
             return Beat()
         self._last_report = now
-        values = networks.mean_over_ranks(torch.stack(list(terms.values()))).tolist()
+        values = torch.stack(list(terms.values())).tolist()  # of the whole batch, on every process
         self._last_losses = dict(zip(terms, values, strict=True))
         return Step(
             index=budget.done,
@@ -333,7 +344,7 @@ class _Training:
             state: dict[str, Any] = {
                 "step": step,
                 "seconds": seconds,
-                "splits": self._splits,
+                "splits": self._stepper.splits,
                 "networks": networks.state(),
                 "pretext": values,
             }
@@ -345,12 +356,12 @@ class _Training:
         return CropSampler(
             self._volume,
             self._region,
-            self._volume.intensity(self._region),
+            self._intensity,
             self._settings.sampler,
             context=self._reach,
             seed=seed,
-            rank=self._networks.rank if hasattr(self, "_networks") else 0,
-            world=self._networks.world if hasattr(self, "_networks") else 1,
+            rank=self._processes.rank,
+            world=self._processes.world,
             planes=planes_of(self._settings),
             readers=self._settings.readers,
         )
@@ -363,7 +374,7 @@ class _Training:
         return CropSampler(
             self._volume,
             self._region,
-            self._volume.intensity(self._region),
+            self._intensity,
             sampler,
             context=self._reach,
             seed=seed,

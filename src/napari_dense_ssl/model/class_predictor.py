@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from napari_dense_ssl.model.batch_norm import BatchNorm
 from napari_dense_ssl.model.encoder import DenseEncoder
 from napari_dense_ssl.model.settings import EncoderSettings
 
@@ -34,8 +35,7 @@ class ClassPredictor(nn.Sequential):
         for dilation in (1, 2, 4):
             layers += [
                 nn.Conv2d(channels, width, 3, padding=dilation, dilation=dilation, padding_mode=padding),
-                # Never in evaluation mode: running statistics would be kept for nothing.
-                nn.BatchNorm2d(width, track_running_stats=False),
+                BatchNorm(width),
                 nn.ReLU(),
             ]
             channels = width

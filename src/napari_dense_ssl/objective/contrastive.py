@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_dense_ssl.objective.sharing import mean
+
 
 class ContrastiveLosses(NamedTuple):
     """Both in nats.
@@ -39,16 +41,17 @@ def dense_info_nce(
     others: Tensor,
     owners: Tensor,
     temperature: float = 0.2,
+    images: Tensor | None = None,
 ) -> ContrastiveLosses:
     """Tell each pixel from the others.
 
     Parameters
     ----------
-    queries : Tensor, shape (B, P, D)
+    queries : Tensor, shape (B', P, D)
         Pixels in the first view.
     keys : Tensor, shape (B, P, D)
         The same tissue in the second view; keys ``[:, p]`` lie at one and the same place of their crops.
-    valid : Tensor, shape (B, P), bool
+    valid : Tensor, shape (B', P), bool
         Where the query's view sees the tissue too; at least one.
     others : Tensor, shape (M, D)
         Further keys from anywhere.
@@ -56,17 +59,20 @@ def dense_info_nce(
         Which image each of them is from: it is no negative for that image's own queries.
     temperature : float
         tau.
+    images : Tensor, shape (B',), int64, optional
+        Which of the B images the queries are from, where processes share them; by default all.
     """
     queries, keys, others = (F.normalize(x.float(), dim=-1) for x in (queries, keys, others))
-    images = torch.arange(len(queries), device=queries.device)
-    same = torch.einsum("ipd,jpd->ipj", queries, keys) / temperature  # (B, P, B); the positive at j = i
-    positive = same.diagonal(dim1=0, dim2=2).T  # (B, P)
-    further = queries @ others.T / temperature  # (B, P, M)
-    own = (owners[None, :] == images[:, None])[:, None, :]  # (B, 1, M)
+    images = torch.arange(len(queries), device=queries.device) if images is None else images
+    same = torch.einsum("ipd,jpd->ipj", queries, keys) / temperature  # (B', P, B)
+    own_image = images[:, None, None].expand(-1, same.shape[1], 1)
+    positive = same.gather(2, own_image)[..., 0]  # (B', P); where both are of one image
+    further = queries @ others.T / temperature  # (B', P, M)
+    own = (owners[None, :] == images[:, None])[:, None, :]  # (B', 1, M)
     further = further.masked_fill(own, float("-inf"))
     at_place = same.logsumexp(-1)
     everywhere = torch.cat([same, further], dim=-1).logsumexp(-1)
     return ContrastiveLosses(
-        (everywhere - positive)[valid].mean(),
-        (at_place - positive)[valid].mean().detach(),
+        mean((everywhere - positive)[valid]),
+        mean((at_place - positive)[valid]).detach(),
     )

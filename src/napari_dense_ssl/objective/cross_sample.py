@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from napari_dense_ssl.objective.sharing import variance_rows
+
 
 def cross_sample_variance(probabilities: Tensor) -> Tensor:
     """Return the variance over samples, averaged over classes and places.
@@ -24,7 +26,7 @@ def cross_sample_variance(probabilities: Tensor) -> Tensor:
     Tensor, scalar
         Between 0 and :func:`saturation` (times N / (N - 1), since the variance is the unbiased one).
     """
-    return probabilities.var(dim=0).mean()
+    return variance_rows(probabilities).mean()
 
 
 def saturation(used: int, classes: int) -> float:

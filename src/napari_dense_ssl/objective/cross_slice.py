@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from napari_dense_ssl.objective.sharing import mean
+
 
 def prediction_mse(predicted: Tensor, target: Tensor) -> Tensor:
     """Mean square over pixels and classes.
@@ -22,4 +24,4 @@ def prediction_mse(predicted: Tensor, target: Tensor) -> Tensor:
     Tensor, scalar
         For sure classes ``2 (1 - agreement) / K``: at K = 50 at most .04.
     """
-    return (predicted - target.detach()).square().mean()
+    return mean((predicted - target.detach()).square())

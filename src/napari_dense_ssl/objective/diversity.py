@@ -13,6 +13,8 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
+from napari_dense_ssl.objective.sharing import mean, mean_rows
+
 
 class DiversityLosses(NamedTuple):
     """Both terms, in nats.
@@ -48,8 +50,8 @@ def diversity_losses(
     marginal : {"image", "batch"}
         Whether the mean is taken over each image, or over the whole batch.
     """
-    mean = probabilities.mean((-2, -1))  # (B, K)
+    used = probabilities.mean((-2, -1))  # (B, K)
     if marginal == "batch":
-        mean = mean.mean(0, keepdim=True)
-    shortfall = (wanted - entropy(mean)).clamp(min=0).mean()
-    return DiversityLosses(shortfall, entropy(probabilities).mean())
+        used = mean_rows(used)[None]
+    shortfall = mean((wanted - entropy(used)).clamp(min=0))
+    return DiversityLosses(shortfall, mean(entropy(probabilities)))

@@ -14,6 +14,8 @@ import math
 import torch
 from torch import Tensor
 
+from napari_dense_ssl.objective.sharing import mean
+
 
 def noise_levels(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:
     """Draw standard deviations whose logarithms are uniform, shape (count,), on the generator's device."""
@@ -37,4 +39,4 @@ def denoising_loss(scaled_score: Tensor, noise: Tensor) -> Tensor:
         1/2 for a network that says nothing; for white images of variance v, at best
         ``v / (2 (v + sigma^2))``.
     """
-    return 0.5 * (scaled_score.float() + noise).square().mean()
+    return 0.5 * mean((scaled_score.float() + noise).square())

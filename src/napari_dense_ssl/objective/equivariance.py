@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from napari_dense_ssl.objective.sharing import mean
+
 
 def matched_mse(first: Tensor, second: Tensor) -> Tensor:
     """Mean square, over pixels and classes, between two views of the same tissue.
@@ -25,4 +27,4 @@ def matched_mse(first: Tensor, second: Tensor) -> Tensor:
     Tensor, scalar
         In [0, 2 / K]: as a mean over K it is small beside entropies in nats, as it was in the experiment.
     """
-    return (first - second).square().mean()
+    return mean((first - second).square())

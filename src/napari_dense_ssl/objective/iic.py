@@ -11,6 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from napari_dense_ssl.objective.sharing import total
+
 
 def joint_distribution(first: Tensor, second: Tensor) -> Tensor:
     """Return how often the classes of two views meet, symmetrised.
@@ -25,7 +27,7 @@ def joint_distribution(first: Tensor, second: Tensor) -> Tensor:
     Tensor, shape (K, K)
         Sums to 1.
     """
-    joint = first.T @ second
+    joint = total(first.T @ second)
     joint = joint + joint.T
     return joint / joint.sum()
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_dense_ssl.objective.sharing import mean, variance_rows
+
 
 def normalised_target(features: Tensor) -> Tensor:
     """Return features (N, D), each standardised over its channels, without gradient."""
@@ -26,9 +28,9 @@ def feature_prediction(predicted: Tensor, target: Tensor) -> Tensor:
     target : Tensor, shape (N, D)
         From :func:`normalised_target`; predicting their mean costs about .4.
     """
-    return F.smooth_l1_loss(predicted.float(), target)
+    return mean(F.smooth_l1_loss(predicted.float(), target, reduction="none"))
 
 
 def spread(target: Tensor) -> Tensor:
     """Return the mean standard deviation of the channels over pixels (N, D); 0 is total collapse."""
-    return target.std(dim=0).mean()
+    return variance_rows(target).sqrt().mean()

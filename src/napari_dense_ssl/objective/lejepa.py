@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from napari_dense_ssl.objective.sharing import mean
+
 
 def view_disagreement(embeddings: Tensor) -> Tensor:
     """Mean square between views and their mean.
@@ -24,4 +26,4 @@ def view_disagreement(embeddings: Tensor) -> Tensor:
     Tensor, scalar
         A mean over views, pixels and dimensions.
     """
-    return (embeddings - embeddings.mean(0)).square().mean()
+    return mean((embeddings - embeddings.mean(0)).square())

@@ -16,8 +16,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from napari_dense_ssl.objective.sharing import total
 
 
 class MaskedLosses(NamedTuple):
@@ -56,9 +59,7 @@ def masked_losses(logits: Tensor, codes: Tensor, hidden: Tensor) -> MaskedLosses
     valid = codes >= 0
     of_hidden, of_seen = valid & hidden, valid & ~hidden
     correct = (logits.argmax(dim=1) == codes) & of_seen
-    seen_count = of_seen.sum().clamp(min=1)
-    return MaskedLosses(
-        (entropy * of_hidden).sum() / of_hidden.sum().clamp(min=1),
-        (entropy * of_seen).sum() / seen_count,
-        correct.sum() / seen_count,
-    )
+    sums = total(torch.stack([(entropy * of_hidden).sum(), (entropy * of_seen).sum()]))
+    counts = total(torch.stack([of_hidden.sum(), of_seen.sum(), correct.sum()]))
+    hidden_count, seen_count = counts[:2].clamp(min=1)
+    return MaskedLosses(sums[0] / hidden_count, sums[1] / seen_count, counts[2] / seen_count)

@@ -21,6 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_dense_ssl.objective.sharing import count_of, mean_rows
+
 _KNOTS, _LIMIT = 17, 3.0
 
 
@@ -44,8 +46,8 @@ def epps_pulley(samples: Tensor) -> Tensor:
     weights = torch.full_like(t, 2 * _LIMIT / (_KNOTS - 1))
     weights[[0, -1]] /= 2
     angles = samples[..., None] * t  # (N, M, T)
-    error = (angles.cos().mean(0) - normal).square() + angles.sin().mean(0).square()  # (M, T)
-    return len(samples) * (error @ (weights * normal))
+    error = (mean_rows(angles.cos()) - normal).square() + mean_rows(angles.sin()).square()  # (M, T)
+    return count_of(samples) * (error @ (weights * normal))
 
 
 def sigreg(embeddings: Tensor, generator: torch.Generator, directions: int = 256) -> Tensor:

@@ -12,6 +12,8 @@ import math
 import torch
 from torch import Tensor
 
+from napari_dense_ssl.objective.sharing import count_of, logsumexp_rows, mean
+
 
 @torch.no_grad()
 def sinkhorn(scores: Tensor, sharpness: float = 0.05, iterations: int = 3) -> Tensor:
@@ -33,10 +35,10 @@ def sinkhorn(scores: Tensor, sharpness: float = 0.05, iterations: int = 3) -> Te
     -------
     Tensor, shape (N, K)
     """
-    n, k = scores.shape
+    n, k = count_of(scores), scores.shape[1]
     log_q = scores.float() / sharpness
     for _ in range(iterations):
-        log_q = log_q - log_q.logsumexp(0, keepdim=True) + math.log(n / k)
+        log_q = log_q - logsumexp_rows(log_q) + math.log(n / k)
         log_q = log_q - log_q.logsumexp(1, keepdim=True)
     return log_q.exp()
 
@@ -63,5 +65,5 @@ def swapped_prediction(
     loss = first.new_zeros(())
     for assigned, predicted in ((first, second), (second, first)):
         target = sinkhorn(assigned, sharpness, iterations)
-        loss = loss - (target * (predicted / temperature).log_softmax(1)).sum(1).mean() / 2
+        loss = loss - mean((target * (predicted / temperature).log_softmax(1)).sum(1)) / 2
     return loss

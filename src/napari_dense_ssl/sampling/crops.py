@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,12 +14,29 @@ from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.core.planes import XY, Plane
 from napari_dense_ssl.sampling.blocks import Block, BlockPool, BlockSource
 from napari_dense_ssl.sampling.planes import PlaneBlocks
+from napari_dense_ssl.sampling.portion import Portion
 from napari_dense_ssl.sampling.settings import SamplerSettings
 from napari_dense_ssl.volume import Intensity, Volume
 from napari_dense_ssl.volume.opening import is_url
 
 READERS = {"local": 2, "remote": 8}
 """Threads that read a volume: more where each reading waits for a server's answer."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the views of a whole batch lie in their windows, other processes' crops among them.
+
+    Attributes
+    ----------
+    offsets : ndarray, shape (B, 2), int
+        Upper left corner of the view in its window, px.
+    symmetries : ndarray, shape (B,), int
+        Index into :meth:`napari_dense_ssl.core.geometry.Symmetry.all`.
+    """
+
+    offsets: np.ndarray[Any, np.dtype[np.int64]]
+    symmetries: np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -41,6 +58,8 @@ class CropBatch:
         The blocks that the windows were cut from.
     oldest : int
         Blocks of lower numbers will not be drawn from any more.
+    shared : (Portion, Places) or None
+        Where several processes share the batch: which of its crops these are, and all views of it.
     """
 
     windows: np.ndarray[Any, np.dtype[np.float32]]
@@ -49,9 +68,36 @@ class CropBatch:
     boxes: tuple[Box, ...]
     blocks: tuple[Block, ...] = ()
     oldest: int = 0
+    shared: tuple[Portion, Places] | None = None
+
+    @property
+    def portion(self) -> Portion:
+        """Which crops of the whole batch these are."""
+        return Portion.all(len(self.offsets)) if self.shared is None else self.shared[0]
+
+    @property
+    def places(self) -> Places:
+        """The views of the whole batch."""
+        return Places(self.offsets, self.symmetries) if self.shared is None else self.shared[1]
+
+    def seen_at(self, places: Places) -> CropBatch:
+        """Return the same windows with other views, which are given for the whole batch."""
+        portion = self.portion
+        return replace(
+            self,
+            offsets=portion.of(places.offsets),
+            symmetries=portion.of(places.symmetries),
+            shared=None if self.shared is None else (portion, places),
+        )
 
     def part(self, part: slice) -> CropBatch:
-        """Return some of the crops."""
+        """Return some of the crops; of a shared batch, all processes take the same part of theirs."""
+        shared = self.shared
+        if shared is not None:
+            portion, places = shared
+            all_of = slice(portion.step * part.start, portion.step * part.stop)
+            places = Places(places.offsets[all_of], places.symmetries[all_of])
+            shared = portion.part(part.start, part.stop), places
         return CropBatch(
             self.windows[part],
             self.offsets[part],
@@ -59,6 +105,7 @@ class CropBatch:
             self.boxes[part],
             self.blocks[part],
             self.oldest,
+            shared,
         )
 
     @property
@@ -120,7 +167,7 @@ class CropSampler:
         readers = readers or READERS["remote" if is_url(volume.source) else "local"]
         self._pool = BlockPool(source, settings, volume.dtype.itemsize, readers=readers)
         self._settings, self._intensity, self._context, self._seed = settings, intensity, context, seed
-        self._share = range(rank, settings.batch, world)
+        self._portion = Portion(rank, world, settings.batch)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dense-ssl-crops")
         self._next: tuple[int, Future[CropBatch]] | None = None
 
@@ -169,11 +216,18 @@ class CropSampler:
         places = rng.random((settings.batch, 3))
         offsets = rng.integers(0, settings.view_shift + 1, (settings.batch, 2))
         symmetries = rng.integers(0, 8 if settings.symmetries else 1, settings.batch)
-        windows, boxes = zip(*(self._cut(blocks[order[i]], places[i]) for i in self._share), strict=True)
-        mine = list(self._share)
-        used = tuple(blocks[order[i]] for i in mine)
-        oldest = self._pool.range(step)[0]
-        return CropBatch(np.stack(windows), offsets[mine], symmetries[mine], boxes, used, oldest)
+        portion = self._portion
+        mine = portion.of(np.arange(settings.batch)).tolist()
+        windows, boxes = zip(*(self._cut(blocks[order[i]], places[i]) for i in mine), strict=True)
+        return CropBatch(
+            np.stack(windows),
+            offsets[mine],
+            symmetries[mine],
+            boxes,
+            tuple(blocks[order[i]] for i in mine),
+            self._pool.range(step)[0],
+            None if portion.step == 1 else (portion, Places(offsets, symmetries)),
+        )
 
     def _cut(
         self, block: Block, place: np.ndarray[Any, Any]

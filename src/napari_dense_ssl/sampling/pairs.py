@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from napari_dense_ssl.core.geometry import Symmetry
-from napari_dense_ssl.sampling.crops import CropBatch
+from napari_dense_ssl.sampling.crops import CropBatch, Places
 
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -61,11 +60,12 @@ def second_views(
         Pixels at the views' edges that will not be compared. Views are displaced by half of the rest at
         most, so that they overlap.
     """
-    count, offsets = len(batch.windows), batch.offsets
+    offsets = batch.places.offsets
+    count = len(offsets)
     if shift:
         drawn = [_other(first, crop // 2 - rim, shift, stride, rng) for first in offsets.ravel().tolist()]
         offsets = np.array(drawn).reshape(count, 2)
-    return replace(batch, offsets=offsets, symmetries=rng.integers(0, 8 if symmetries else 1, count))
+    return batch.seen_at(Places(offsets, rng.integers(0, 8 if symmetries else 1, count)))
 
 
 def matches(
@@ -73,7 +73,8 @@ def matches(
 ) -> Matches:
     """Draw points that the second views see, and find them in the first ones.
 
-    At least one of them is seen by its first view, given that some views overlap.
+    At least one of them is seen by its first view, given that some views overlap: of a batch that several
+    processes share, of some process's crops.
 
     Parameters
     ----------
@@ -90,16 +91,19 @@ def matches(
     while True:
         found = _drawn(first, second, crop, count, rim, rng)
         if found.valid.any():  # none: a matter of chance, where few points are drawn
-            return found
+            own = first.portion
+            return Matches(own.of(found.first), own.of(found.second), own.of(found.valid))
 
 
 def _drawn(
-    first: CropBatch, second: CropBatch, crop: int, count: int, rim: int, rng: np.random.Generator
+    one: CropBatch, other: CropBatch, crop: int, count: int, rim: int, rng: np.random.Generator
 ) -> Matches:
+    """Return the matches of the whole batch."""
+    first, second = one.places, other.places
     inside = np.arange(rim, crop - rim)
     chosen = rng.permutation(len(inside) ** 2)[:count]
     places = inside[chosen // len(inside)] * crop + inside[chosen % len(inside)]  # (P,)
-    shape = (len(first.windows), len(places))
+    shape = (len(first.offsets), len(places))
     found, valid = np.zeros(shape, np.int64), np.zeros(shape, bool)
     for i in range(shape[0]):
         unturned, _ = _turned(crop, int(second.symmetries[i]))

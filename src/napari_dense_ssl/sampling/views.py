@@ -9,6 +9,7 @@ from torch import Tensor
 from napari_dense_ssl.core.geometry import Symmetry
 from napari_dense_ssl.model.filter_bank import gaussian
 from napari_dense_ssl.sampling.crops import CropBatch
+from napari_dense_ssl.sampling.portion import Portion
 
 
 def cut_views(windows: Tensor, batch: CropBatch, crop: int) -> Tensor:
@@ -46,7 +47,16 @@ def own_slices(windows: Tensor, reach: int) -> Tensor:
     return windows[:, middle - reach : middle + reach + 1]
 
 
-def photometric(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+def drawn_for(images: Tensor, generator: torch.Generator, portion: Portion | None = None) -> Tensor:
+    """Return white noise (B, C, Y, X) for images that are a portion of a batch; None for all of it."""
+    portion = Portion.all(len(images)) if portion is None else portion
+    shape = (portion.total, *images.shape[1:])
+    return portion.of(torch.randn(shape, generator=generator, device=images.device))
+
+
+def photometric(
+    images: Tensor, strength: float, generator: torch.Generator, portion: Portion | None = None
+) -> Tensor:
     """Change contrast, brightness, tone, noise and sharpness, each image on its own.
 
     Parameters
@@ -58,6 +68,8 @@ def photometric(images: Tensor, strength: float, generator: torch.Generator) -> 
         quadratic tone curve of up to 0.08, noise of up to 0.3, half of the images blurred by up to 1 px.
     generator : torch.Generator
         On the images' device.
+    portion : Portion, optional
+        Which crops of a batch the images are; by default all.
 
     Returns
     -------
@@ -66,16 +78,18 @@ def photometric(images: Tensor, strength: float, generator: torch.Generator) -> 
     if strength == 0:
         return images
 
+    whole = Portion.all(len(images)) if portion is None else portion
+
     def draw(low: float, high: float) -> Tensor:
-        shape = (images.shape[0], 1, 1, 1)
-        return low + (high - low) * torch.rand(shape, generator=generator, device=images.device)
+        shape = (whole.total, 1, 1, 1)
+        return low + (high - low) * whole.of(torch.rand(shape, generator=generator, device=images.device))
 
     blur_share = draw(-1.0, 1.0).clamp(min=0.0)  # none for half of the images
     blurred = gaussian(images, max(1.0 * strength, 0.1))
     images = images + blur_share * (blurred - images)
     images = images * torch.exp(strength * draw(-0.26, 0.26)) + strength * draw(-0.3, 0.3)
     images = images + strength * draw(-0.08, 0.08) * (images.square() - 1)
-    noise = torch.randn(images.shape, generator=generator, device=images.device)
+    noise = drawn_for(images, generator, whole)
     return images + strength * draw(0.0, 0.3) * noise
 
 
@@ -108,7 +122,7 @@ def block_masks(
     return masks
 
 
-def hide(images: Tensor, masks: Tensor, generator: torch.Generator) -> Tensor:
+def hide(images: Tensor, masks: Tensor, generator: torch.Generator, portion: Portion | None = None) -> Tensor:
     """Replace hidden pixels by white noise of unit variance.
 
     Parameters
@@ -117,6 +131,7 @@ def hide(images: Tensor, masks: Tensor, generator: torch.Generator) -> Tensor:
     masks : Tensor, shape (B, Y, X), bool
     generator : torch.Generator
         On the images' device.
+    portion : Portion, optional
+        Which crops of a batch the images are; by default all.
     """
-    noise = torch.randn(images.shape, generator=generator, device=images.device)
-    return torch.where(masks[:, None], noise, images)
+    return torch.where(masks[:, None], drawn_for(images, generator, portion), images)
