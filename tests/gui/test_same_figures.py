@@ -94,6 +94,7 @@ def by_the_dock(qtbot, viewer, open_dock, monkeypatch, files: Files, run: Path, 
     viewer.open(str(files.raw), plugin="napari-dense-ssl")
     dock = open_dock(viewer, "Scribble")
     dock.run_field.set_path(str(run))
+    dock.device.addItem("cpu", "cpu")
     dock.device.setCurrentIndex(dock.device.findData("cpu"))
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (str(files.scribbles), ""))
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(out), ""))
@@ -116,7 +117,7 @@ def test_three_ways_from_scribbles_to_figures(
     command(
         "probe", files.raw, "--run", run, "--scribbles", files.scribbles, "--out", outs[0], "--device", "cpu"
     )
-    for _ in probe(files.raw, run, files.scribbles, outs[1], device="cpu"):
+    for _ in probe(open_volume(files.raw), run, files.scribbles, outs[1], device="cpu"):
         pass
     viewer = make_napari_viewer_proxy(ensure_main_thread=True)
     by_the_dock(qtbot, viewer, open_dock, monkeypatch, files, run, outs[2])
