@@ -1,11 +1,13 @@
 """2-D images with people's own scribbles, each as a volume of one slice: what a probe makes of half of them.
 
-    python benchmarks/scribbled_images.py RAW.tif SCRIBBLES.tif [--steps 100] [--batch 4] [--out FOLDER]
+    python benchmarks/scribbled_images.py RAW.tif SCRIBBLES.tif [--steps 100] [--network small]
+        [--classifier mlp] [--out FOLDER]
 
 Each slice of the two stacks is an image by itself, and is written as a 2-D TIFF. Nobody knows the truth, so
 each connected stroke is cut in two across its longer side, one half is fitted to and the other scored: pixels
 of strokes only, which people draw where they are sure. For each image, through the same functions as the
-commands: `train` without labels, `probe` to an OME-Zarr, `evaluate` against the other halves. Beside it a
+commands: `train` without labels, `probe` to an OME-Zarr, `evaluate` against the other halves. All labels are
+taken to be equally common, on both sides: strokes do not tell how common things are. Beside it a
 random forest (100 trees, balanced) on scikit-image's filter bank, as in its own example of segmentation.
 
 Printed, as a table: labels, pixels fitted and scored; mIoU / share of the pixels named rightly, of the probe
@@ -34,24 +36,32 @@ from napari_dense_ssl.evaluate import Scores
 from napari_dense_ssl.predict import ProbeSettings
 
 WAYS = ("embedding+filters", "filters")
+SMALL = {
+    "encoder": {"stages": 2, "depths": (1, 1), "widths": (16, 32), "features": 16, "detail": 8},
+    "sampler": {"crop": 64, "batch": 4, "block": 128, "view_shift": 16},
+    "objective": {"codebook_pixels": 20_000},
+}
+"""A network of seconds, where the default one takes a second of a processor for each step."""
 
 
 def trained(image: Path, run: Path, options: argparse.Namespace) -> float:
     """Train on an image; return seconds of the processor."""
     begun = time.process_time()
-    settings = TrainSettings(steps=options.steps, minutes=None, device="cpu", threads=1, audit_seconds=0)
-    settings = settings.model_copy(
-        update={"sampler": settings.sampler.model_copy(update={"batch": options.batch})}
+    settings = TrainSettings.model_validate(
+        {"steps": options.steps, "minutes": None, "device": "cpu", "threads": 1, "audit_seconds": 0}
+        | (SMALL if options.network == "small" else {})
     )
     deque(train(open_volume(image), run, settings), maxlen=0)
     return time.process_time() - begun
 
 
-def probed(folder: Path, run: Path, features: str) -> tuple[Scores, float]:
+def probed(folder: Path, run: Path, features: str, classifier: str) -> tuple[Scores, float]:
     """Segment an image as the fitted strokes say, and score the others."""
     begun = time.process_time()
     out = folder / f"{features}.zarr"
-    settings = ProbeSettings.model_validate({"features": features})
+    settings = ProbeSettings.model_validate(
+        {"features": features, "classifier": classifier, "prior": "balanced"}
+    )
     job = probe(
         open_volume(folder / "raw.tif"), run, folder / "fit.tif", out, settings=settings, device="cpu"
     )
@@ -78,7 +88,7 @@ def measured(folder: Path, name: str, options: argparse.Namespace) -> list[Any]:
     fit, score = (tifffile.imread(folder / f"{part}.tif") for part in ("fit", "score"))
     line: list[Any] = [name, len(np.unique(fit[fit > 0])), f"{(fit > 0).sum():,}", f"{(score > 0).sum():,}"]
     times = [seconds]
-    for scores, spent in (*(probed(folder, run, way) for way in WAYS), forest(folder)):
+    for scores, spent in (*(probed(folder, run, way, options.classifier) for way in WAYS), forest(folder)):
         line.append(f"{scores.miou:.3f} / {scores.accuracy:.3f}")
         times.append(spent)
     return [*line, " / ".join(f"{t:.0f}" for t in times)]
@@ -126,7 +136,8 @@ def main() -> None:
     parser.add_argument("raw", type=Path)
     parser.add_argument("scribbles", type=Path)
     parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--network", choices=["small", "default"], default="small")
+    parser.add_argument("--classifier", choices=["mlp", "linear", "discriminants"], default="mlp")
     parser.add_argument("--out", type=Path, help="a new folder that is kept")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -36,9 +36,9 @@ def written(folder: Path, raw, truth, scribbles) -> Files:
     return files
 
 
-@pytest.fixture(params=["sample", "vnc 20", "vnc 200"])
+@pytest.fixture(params=["sample", "vnc 20", "vnc 200", "hrdv2"])
 def files(request, tmp_path, real_data) -> Files:
-    """Return four slices, their truth and scribbles on them.
+    """Return four slices, their truth and scribbles on them; or a 2-D image with a person's own scribbles.
 
     Asked for before napari's viewer, whose fixture does not bear that a later one skips the test.
     """
@@ -48,6 +48,12 @@ def files(request, tmp_path, real_data) -> Files:
         )
         places = np.random.default_rng(0).random(truth.shape) < 0.001
         return written(tmp_path, raw, truth, np.where(places, truth, 0).astype(np.uint8))
+    if request.param == "hrdv2":
+        raw, scribbles = (
+            tifffile.imread(real_data(f"hrdv2/{name}.tif"), key=0)[:SIZE, :SIZE]
+            for name in ("raw", "scribbles")
+        )
+        return written(tmp_path, raw, scribbles, scribbles)
     number = request.param.split()[1]
     stacks = [
         tifffile.imread(real_data(f"vnc/{name}.tif"), key=PLANES)
