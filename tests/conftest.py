@@ -16,7 +16,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--whole-vnc",
         action="store_true",
-        help="test_whole_story.py with all of the VNC volume and the default network: some 20 minutes",
+        help="test_whole_story.py with all of the VNC volume in the place of a part of it",
     )
 
 

@@ -46,8 +46,6 @@ class Tissue:
         Labels as in :data:`NAMES`.
     voxel_size : tuple of float or None
         To be typed, nm; None where the file has it.
-    small : bool
-        Whether the network is to be one of seconds.
     """
 
     path: str
@@ -55,7 +53,6 @@ class Tissue:
     truth_path: str
     truth: np.ndarray[Any, Any]
     voxel_size: tuple[float, float, float] | None
-    small: bool = True
 
     @property
     def trained(self) -> int:
@@ -149,11 +146,8 @@ def opens(person: Person, tissue: Tissue) -> Any:
 def trains_on_a_part(person: Person, tissue: Tissue, run: Path) -> None:
     """Train on the first slices; watch the class map follow to two other slices, and stop."""
     viewer, dock = person.viewer, person.dock("Train")
-    if tissue.small:
-        make_small(dock, steps=100_000)
-        dock.classes.setValue(12)
-    else:
-        dock.budget.set_values(None, 100_000)
+    make_small(dock, steps=100_000)
+    dock.classes.setValue(12)
     dock.region.choice.setCurrentIndex(1)
     dock.region.last.setValue(tissue.trained - 1)
     dock.folder.set_path(str(run))
@@ -242,8 +236,6 @@ def colour_dialog(rgb: tuple[int, int, int]) -> Callable[..., Any]:
 
 def writes_the_classes(person: Person, dock: Any, tissue: Tissue, out: Path) -> Any:
     """Write the class map of the whole volume; return its layer."""
-    if not tissue.small:
-        dock.error.setChecked(False)  # five times as long
     person.answer = out
     person.click(dock.whole_button)
     person.wait(lambda: not dock.busy)

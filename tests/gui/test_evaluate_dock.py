@@ -7,14 +7,15 @@ import time
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QFileDialog, QScrollArea
 
+from napari_dense_ssl.core.class_book import ClassBook
 from napari_dense_ssl.core.events import Audited, Beat, Finished, Started, Step
 from napari_dense_ssl.gui.columns_table import Column, ColumnsTable
 from napari_dense_ssl.gui.evaluate_dock import EvaluateDock
 from napari_dense_ssl.gui.layers import KEY
-from napari_dense_ssl.volume import open_volume, write_volume
+from napari_dense_ssl.volume import SavedClasses, open_volume, write_volume
 
 
 @pytest.fixture
@@ -127,6 +128,36 @@ def test_files_ranges_and_what_is_refused(qtbot, viewer, dock, truth, tmp_path, 
     assert "none is known of" in tab.status.text()
     assert tab.found is None
     assert tab.figures.isHidden()
+    assert len(errors()) == 2
+
+
+def test_named_groups_against_the_names_of_the_truth(qtbot, viewer, dock, errors):
+    tab = dock.truth
+    book = ClassBook(9).merge([0, 6]).rename(6, "Blob").rename(8, "cytoplasm")
+    viewer.layers["em classes"].metadata[KEY] = {"classes": SavedClasses(book)}
+    assert tab.truth_names.isHidden()
+    tab.named.setChecked(True)
+    qtbot.mouseClick(tab.by_names, Qt.MouseButton.LeftButton, pos=QPoint(8, tab.by_names.height() // 2))
+    assert tab.by_names.isChecked()
+    assert not tab.named.isChecked()
+    click(qtbot, tab.start_button)
+    qtbot.waitUntil(lambda: tab.found is not None and not dock.busy)
+    assert tab.found.scores.names == {1: 2, 9: 1}, "groups go by their first class"
+    assert (
+        tab.note.text()
+        == "Named by name: Blob, cytoplasm; groups without a name go by the true class that they meet most."
+    )
+    qtbot.keyClicks(tab.truth_names, "1=blob, 2=cytoplasm")
+    click(qtbot, tab.start_button)
+    qtbot.waitUntil(lambda: tab.found is not None and not dock.busy)
+    assert tab.found.scores.names == {1: 1, 9: 2}, "what is typed counts"
+    tab.truth_names.setText("1: blob")
+    click(qtbot, tab.start_button)
+    assert "is no name of a label" in tab.status.text()
+    tab.truth_names.setText("1=soma")
+    click(qtbot, tab.start_button)
+    qtbot.waitUntil(lambda: tab.progress.format() == "failed")
+    assert "None of the groups (Blob, cytoplasm) is called like" in tab.status.text()
     assert len(errors()) == 2
 
 

@@ -36,9 +36,9 @@ def written(folder: Path, raw, truth, scribbles) -> Files:
     return files
 
 
-@pytest.fixture(params=["sample", "vnc 20", "vnc 200"])
+@pytest.fixture(params=["sample", "vnc 20", "vnc 200", "hrdv2"])
 def files(request, tmp_path, real_data) -> Files:
-    """Return four slices, their truth and scribbles on them.
+    """Return four slices, their truth and scribbles on them; or a 2-D image with a person's own scribbles.
 
     Asked for before napari's viewer, whose fixture does not bear that a later one skips the test.
     """
@@ -48,6 +48,12 @@ def files(request, tmp_path, real_data) -> Files:
         )
         places = np.random.default_rng(0).random(truth.shape) < 0.001
         return written(tmp_path, raw, truth, np.where(places, truth, 0).astype(np.uint8))
+    if request.param == "hrdv2":
+        raw, scribbles = (
+            tifffile.imread(real_data(f"hrdv2/{name}.tif"), key=0)[:SIZE, :SIZE]
+            for name in ("raw", "scribbles")
+        )
+        return written(tmp_path, raw, scribbles, scribbles)
     number = request.param.split()[1]
     stacks = [
         tifffile.imread(real_data(f"vnc/{name}.tif"), key=PLANES)
@@ -94,6 +100,7 @@ def by_the_dock(qtbot, viewer, open_dock, monkeypatch, files: Files, run: Path, 
     viewer.open(str(files.raw), plugin="napari-dense-ssl")
     dock = open_dock(viewer, "Scribble")
     dock.run_field.set_path(str(run))
+    dock.device.addItem("cpu", "cpu")
     dock.device.setCurrentIndex(dock.device.findData("cpu"))
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (str(files.scribbles), ""))
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(out), ""))
@@ -116,7 +123,7 @@ def test_three_ways_from_scribbles_to_figures(
     command(
         "probe", files.raw, "--run", run, "--scribbles", files.scribbles, "--out", outs[0], "--device", "cpu"
     )
-    for _ in probe(files.raw, run, files.scribbles, outs[1], device="cpu"):
+    for _ in probe(open_volume(files.raw), run, files.scribbles, outs[1], device="cpu"):
         pass
     viewer = make_napari_viewer_proxy(ensure_main_thread=True)
     by_the_dock(qtbot, viewer, open_dock, monkeypatch, files, run, outs[2])

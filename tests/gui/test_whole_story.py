@@ -1,7 +1,7 @@
 """The whole story in a real window: a volume is opened, trained on, grouped, named, corrected and passed on.
 
 On a part of the VNC volume and on ``sample:em``, with a network that takes seconds. ``pytest
-tests/gui/test_whole_story.py --whole-vnc`` tells it with all of the VNC volume and the default network.
+tests/gui/test_whole_story.py --whole-vnc`` tells it with all of the VNC volume, 20 slices of 1024² px.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def vnc(raw: Path, labels: Path, folder: Path, whole: bool) -> Tissue:
     """Return the VNC volume, or a part of it that has all five classes."""
     size = (50.0, 4.6, 4.6)
     if whole:
-        return Tissue(str(raw), "raw", str(labels), tifffile.imread(labels), size, small=False)
+        return Tissue(str(raw), "raw", str(labels), tifffile.imread(labels), size)
     z, y, x = SHAPE
     for path, source in ((folder / "vnc.tif", raw), (folder / "vnc labels.tif", labels)):
         part = tifffile.imread(source, key=range(z))[:, 256 : 256 + y, 640 : 640 + x]

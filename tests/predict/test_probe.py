@@ -162,6 +162,24 @@ def test_bad_scribbles_are_one_sentence_and_leave_nothing(predictor, textures, t
     assert not (tmp_path / "out.zarr").exists()
 
 
+@pytest.mark.parametrize("classifier", ["mlp", "linear", "discriminants"])
+@pytest.mark.parametrize(
+    "places", [[(0, 20, 20)], [(0, 20, 20), (1, 30, 15)], [(z, 20, 20) for z in range(3)]]
+)
+def test_hardly_any_pixel_of_a_class(predictor, textures, tmp_path, classifier, places):
+    volume, _, _ = textures
+    scribbles = np.zeros(volume.shape, np.uint8)
+    for z, y, x in places:
+        scribbles[z, y, x] = 85
+    scribbles[2, 60, 70] = 255
+    settings = SETTINGS.model_copy(update={"classifier": classifier})
+    *_, last = probe(volume, predictor, scribbles, tmp_path / "o.zarr", settings=settings)
+    assert isinstance(last, Finished)
+    found = open_volume(tmp_path / "o.zarr", dataset="labels/segmentation").data.compute()
+    assert set(np.unique(found)) <= {85, 255}
+    assert found[2, 60, 70] == 255
+
+
 def test_scribbles_outside_the_region_are_refused(predictor, textures, tmp_path):
     volume, _, scribbles = textures
     with pytest.raises(ScribbleError, match="40 of 80 scribbled pixels lie outside the region 0:3,0:40,0:96"):

@@ -36,6 +36,18 @@ def evaluate_command(
     named: Annotated[
         bool, typer.Option("--named", help="The prediction already holds the truth's labels.")
     ] = False,
+    by_names: Annotated[
+        bool,
+        typer.Option("--by-names", help="Score named groups of classes by the true class of the same name."),
+    ] = False,
+    truth_names: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K=NAME,...",
+            help="What the truth's labels are called, where its file does not say: 1=membrane,2=glia.",
+            show_default=False,
+        ),
+    ] = None,
     label: Annotated[
         str | None,
         typer.Option(
@@ -67,6 +79,7 @@ def evaluate_command(
 ) -> None:
     """Score a prediction against truth."""
     from napari_dense_ssl.evaluate import Comparison, Tolerance, comparing, write_comparison
+    from napari_dense_ssl.evaluate.by_names import parse_names
 
     found: list[Comparison] = []
     job = comparing(
@@ -78,6 +91,8 @@ def evaluate_command(
         label=label,
         match="voxels" if voxel_by_voxel else "auto",
         tolerance=Tolerance.parse(tolerance),
+        by_names=by_names,
+        truth_names=parse_names(truth_names) if truth_names else None,
     )
     if as_json:
         deque(keeping(job, Comparison, found), maxlen=0)

@@ -117,6 +117,11 @@ class ClassBook:
         """Whether a class's group was given a name of its own."""
         return bool(self.looks.get(self.group_of(class_), Look()).name)
 
+    @property
+    def names(self) -> dict[int, str]:
+        """The names that were given, by label: class + 1."""
+        return {k + 1: self.name(k) for k in range(self.classes) if self.is_named(k)}
+
     def colour(self, class_: int) -> Colour:
         """Return the colour of a class's group: its own, or that of its leading part."""
         group = self.group_of(class_)

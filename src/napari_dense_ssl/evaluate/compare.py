@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from numpy.typing import NDArray
@@ -34,6 +35,8 @@ def evaluate(
     named: bool = False,
     label: str | None = None,
     match: Match = "auto",
+    by_names: bool = False,
+    truth_names: Mapping[int, str] | None = None,
 ) -> Scores:
     """Score a class map, or a segmentation, against truth.
 
@@ -58,15 +61,30 @@ def evaluate(
         ``classes``.
     match : {"auto", "voxels"}
         ``"voxels"`` compares voxel by voxel, whatever the files say of their size and offset.
+    by_names : bool
+        Score the groups that people made of the classes, each as one label: those with a name by the true
+        class of the same name, others by majority.
+    truth_names : mapping of int to str, optional
+        Names of the truth's labels for that, in place of those that lie beside it (OME-Zarr, samples).
 
     Raises
     ------
     ScoreError
         If the shapes differ and the places are not known or hardly overlap, the values are no labels, a
-        range of slices is empty, or no pixel is both predicted and labelled.
+        range of slices is empty, no pixel is both predicted and labelled, or names are asked for and are not
+        there or do not match.
     VolumeError
         If a path cannot be opened.
     """
     return compare_volumes(
-        prediction, truth, fit=fit, score=score, named=named, label=label, match=match, tolerance=None
+        prediction,
+        truth,
+        fit=fit,
+        score=score,
+        named=named,
+        label=label,
+        match=match,
+        tolerance=None,
+        by_names=by_names,
+        truth_names=truth_names,
     ).scores

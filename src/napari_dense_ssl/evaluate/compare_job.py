@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_dense_ssl.core.errors import ScoreError
 from napari_dense_ssl.core.events import Event, Finished, Noted, Pictured, Started, Step
 from napari_dense_ssl.evaluate.boundaries import CLASSES_MOST, Met, boundaries_met
+from napari_dense_ssl.evaluate.by_names import called_alike, grouped
 from napari_dense_ssl.evaluate.clock import Clock
 from napari_dense_ssl.evaluate.comparison import Comparison, SliceScores
 from napari_dense_ssl.evaluate.grids import Match, on_grid_of
@@ -36,12 +37,14 @@ def comparing(
     label: str | None = None,
     match: Match = "auto",
     tolerance: Tolerance | None = TWO_PIXELS,
+    by_names: bool = False,
+    truth_names: Mapping[int, str] | None = None,
 ) -> Generator[Event]:
     """Compare a class map, or a segmentation, with truth; reads a few slices at a time.
 
     Parameters
     ----------
-    prediction, truth, fit, score, named, label
+    prediction, truth, fit, score, named, label, by_names, truth_names
         See :func:`~napari_dense_ssl.evaluate.evaluate`.
     match : {"auto", "voxels"}
         Whether a truth on another grid is resampled to the prediction's, see
@@ -58,14 +61,23 @@ def comparing(
     Raises
     ------
     ScoreError
-        If the two cannot be compared: other shapes, hardly an overlap, no labels, nothing in common.
+        If the two cannot be compared: other shapes, hardly an overlap, no labels, nothing in common, no
+        names where they are to be compared by them.
     VolumeError
         If a path cannot be opened.
     """
     label = label or ("segmentation" if named else "classes")
+    if named and by_names:
+        raise ScoreError("The truth's own labels need no names; compare by labels or by names, not by both.")
     predicted = label_source(prediction, label, "the prediction")
+    if by_names:
+        predicted = grouped(predicted)
     true, note = on_grid_of(predicted, label_source(truth, label, "the truth"), match)
     notes = [note] if note else []
+    given: dict[int, int] = {}
+    if by_names:
+        given, sentence = called_alike(predicted, true, truth_names)
+        notes.append(sentence)
     depth = predicted.shape[0]
     scored = _range(score, depth, "score")
     named_on = _range(fit, depth, "fit") if fit is not None else scored
@@ -76,7 +88,7 @@ def comparing(
     yield Started("evaluate", clock.total, "slice", details)
     yield from (Noted(text) for text in notes)
     on_score, on_fit, of_slices = yield from _counted(predicted, true, planes, scored, named_on, clock)
-    scores = score_tables(on_score, on_fit, named=named)
+    scores = score_tables(on_score, on_fit, named=named, given=given)
     met: dict[int, Met] = {}
     boundary, classes = None, dict[int, Met]()
     if reach is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_dense_ssl.core.class_book import MOST_CLASSES, ClassBook
 from napari_dense_ssl.core.errors import ScoreError
 from napari_dense_ssl.core.geometry import VoxelSize
 from napari_dense_ssl.volume import Volume, list_labels, open_volume
+from napari_dense_ssl.volume.class_labels import found_map_classes
 from napari_dense_ssl.volume.opening import is_url
+from napari_dense_ssl.volume.reader import SAMPLE_PREFIX
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +36,8 @@ class LabelSource:
         World coordinates of the centre of voxel 0, nm.
     file : str or None
         Where it lies on disk.
+    book : ClassBook or None
+        Groups and names of its labels (class + 1), where they are known.
     """
 
     array: Any
@@ -39,6 +45,7 @@ class LabelSource:
     voxel_size: VoxelSize | None = None
     translation: tuple[float, float, float] = (0.0, 0.0, 0.0)
     file: str | None = None
+    book: ClassBook | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -82,7 +89,7 @@ def label_source(source: Any, label: str, name: str) -> LabelSource:
             )
         size = source.voxel_size if source.voxel_size_known else None
         file = None if source.format == "array" else source.source
-        return LabelSource(source.data, source.source, size, source.translation, file)
+        return LabelSource(source.data, source.source, size, source.translation, file, _book_of(source))
     array = source if hasattr(source, "shape") else np.asarray(source)
     if len(array.shape) == 2:
         array = array[None]
@@ -92,6 +99,29 @@ def label_source(source: Any, label: str, name: str) -> LabelSource:
             "choose one channel and one time point."
         )
     return LabelSource(array, name)
+
+
+def book_of_names(names: Mapping[int, str]) -> ClassBook | None:
+    """Return a book in which labels have these names, each a group by itself; None where none can."""
+    kept = {label: name for label, name in names.items() if 1 <= label <= MOST_CLASSES and name}
+    if not kept:
+        return None
+    book = ClassBook(max(kept))
+    for label, name in kept.items():
+        book = book.rename(label - 1, name)
+    return book
+
+
+def _book_of(volume: Volume) -> ClassBook | None:
+    """Return what lies beside a label image of an OME-Zarr, or what the sample's labels are called."""
+    if volume.source.startswith(f"{SAMPLE_PREFIX}em-labels"):
+        from napari_dense_ssl.volume.synthetic import CLASSES  # scipy: .2 s that only samples need
+
+        return book_of_names(CLASSES)
+    if not volume.format.startswith("OME-Zarr"):
+        return None
+    saved = found_map_classes(volume.source, volume.dataset)
+    return None if saved is None else saved.book
 
 
 def _inside(path: str, label: str) -> str:

@@ -103,7 +103,13 @@ class Scores:
         return asdict(self)
 
 
-def score_tables(score: Contingency, fit: Contingency | None = None, *, named: bool = False) -> Scores:
+def score_tables(
+    score: Contingency,
+    fit: Contingency | None = None,
+    *,
+    named: bool = False,
+    given: Mapping[int, int] | None = None,
+) -> Scores:
     """Compute all scores from the tables of the score slices and of the fit slices.
 
     Parameters
@@ -114,6 +120,9 @@ def score_tables(score: Contingency, fit: Contingency | None = None, *, named: b
         Pixels that the predicted classes are named on; by default those that are scored.
     named : bool
         The prediction already holds the truth's labels: no class is named, equal numbers are the same.
+    given : mapping of int to int, optional
+        The truth's label of predicted ones that have a name of their own: majority and over-representation
+        name the others only. Matching one to one pays no heed to it.
 
     Raises
     ------
@@ -140,6 +149,8 @@ def score_tables(score: Contingency, fit: Contingency | None = None, *, named: b
         majority = name_by_weight(rows, columns, cells.data, len(predicted))
         fair = name_by_weight(rows, columns, cells.data / area[columns], len(predicted))
         hungarian = match_one_to_one(on_fit)
+        for names in (majority, fair):
+            _override(names, predicted, truth, given or {})
     iou, dice = overlaps(on_score, majority, truth)
     iou_hungarian, dice_hungarian = overlaps(on_score, hungarian, truth)
     sizes = np.asarray(on_score.sum(axis=1)).ravel()
@@ -171,6 +182,19 @@ def score_tables(score: Contingency, fit: Contingency | None = None, *, named: b
         coverage=score.total / (score.total + score.unpredicted),
         pixels=score.total,
     )
+
+
+def _override(
+    names: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    truth: NDArray[np.int64],
+    given: Mapping[int, int],
+) -> None:
+    """Name predicted labels by what was given; by nothing where the truth has no such label here."""
+    for label, wanted in given.items():
+        rows = predicted == label
+        column = np.flatnonzero(truth == wanted)
+        names[rows] = column[0] if len(column) else UNNAMED
 
 
 def overlaps(

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 from napari_dense_ssl.core.colours import class_colours
 from napari_dense_ssl.core.errors import ScoreError
 from napari_dense_ssl.gui.fields import LayerField, PathField
-from napari_dense_ssl.gui.layers import layer_source
+from napari_dense_ssl.gui.layers import KEY, layer_source
 from napari_dense_ssl.gui.views import stack_shape
 
 if TYPE_CHECKING:
@@ -131,11 +131,27 @@ def label_source_of(layer: Any) -> Any:
             "with axes Z, Y, X. Choose one channel or time point."
         )
     z, y, x = source.translation if len(source.translation) == 3 else (0.0, *source.translation)
-    return LabelSource(array, f"the layer {source.name}", source.voxel_size, (z, y, x))
+    name = f"the layer {source.name}"
+    return LabelSource(array, name, source.voxel_size, (z, y, x), book=_book_of(layer))
+
+
+def _book_of(layer: Any) -> Any:
+    """Return groups and names of a layer's labels; None where it has none."""
+    from napari_dense_ssl.evaluate.label_sources import book_of_names
+
+    saved = layer.metadata.get(KEY, {}).get("classes")
+    return book_of_names(names_of(layer)) if saved is None else saved.book
 
 
 def names_of(layer: Any) -> dict[int, str]:
-    """Return the names in a Labels layer's features: the column ``name``, by ``index`` or by row."""
+    """Return the names of a Labels layer's labels.
+
+    Those of the classes that its metadata keep; else the column ``name`` of its features, by ``index`` or by
+    row.
+    """
+    saved = layer.metadata.get(KEY, {}).get("classes")
+    if saved is not None:
+        return dict(saved.book.names)
     features = layer.features
     if "name" not in features:
         return {}

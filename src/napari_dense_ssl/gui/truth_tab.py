@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QWidget,
+)
 
 from napari_dense_ssl.core.events import Event, Noted, Pictured
 from napari_dense_ssl.gui.columns_table import Column, ColumnsTable
@@ -46,6 +54,18 @@ class TruthTab(JobTab):
             "Tick it for a segmentation that holds the truth's own labels; else each predicted class is "
             "named by the true one that it meets most"
         )
+        self.by_names = QCheckBox("names of groups")
+        self.by_names.setToolTip(
+            "Score the groups of classes that were named (Classes dock), each by the true class of the same "
+            "name; groups without such a name by the true class that they meet most"
+        )
+        self.truth_names = QLineEdit()
+        self.truth_names.setPlaceholderText("1=membrane, 2=glia")
+        self.truth_names.setAccessibleName("Names of the truth")
+        self.truth_names.setToolTip("Names of the truth's labels, where its layer or file does not give them")
+        self.truth_names.hide()
+        self.by_names.toggled.connect(self._by_names_toggled)
+        self.named.toggled.connect(lambda on: self.by_names.setChecked(self.by_names.isChecked() and not on))
         self.tolerance = NumberBox()
         self.tolerance.setRange(0, 1e6)
         self.tolerance.setValue(2)
@@ -72,6 +92,8 @@ class TruthTab(JobTab):
             ("Name", self.fit),
             ("Tolerance", within),
             ("With", self.named),
+            ("", self.by_names),
+            ("", self.truth_names),
             ("", self.by_voxel),
         ):
             self.rows.addRow(name, field)
@@ -120,6 +142,26 @@ class TruthTab(JobTab):
             field.set_depth(self.prediction.depth())
         self.dock.update_buttons()
 
+    def _by_names_toggled(self, on: bool) -> None:
+        self.truth_names.setVisible(on)
+        if on:
+            self.named.setChecked(False)
+
+    def _truth_names(self) -> dict[int, str] | None:
+        """Return the names that were typed, else those of the layer; None where neither is there.
+
+        Raises
+        ------
+        ScoreError
+            If what was typed is no list of names.
+        """
+        typed = self.truth_names.text().strip()
+        if self.by_names.isChecked() and typed:
+            from napari_dense_ssl.evaluate.by_names import parse_names
+
+            return parse_names(typed)
+        return dict(self.truth.names()) or None
+
     def ready(self) -> bool:
         """Whether there are a prediction and a truth."""
         return self.prediction.chosen and self.truth.chosen
@@ -135,6 +177,8 @@ class TruthTab(JobTab):
                 "fit": self.fit.chosen(),
                 "score": self.score.chosen(),
                 "named": self.named.isChecked(),
+                "by_names": self.by_names.isChecked(),
+                "truth_names": self._truth_names(),
                 "match": "voxels" if self.by_voxel.isChecked() else "auto",
             }
             tolerance, unit = self.tolerance.value(), self.unit.currentText()
@@ -151,7 +195,7 @@ class TruthTab(JobTab):
         if begin is None:
             return
         self._show_nothing()
-        self._names = dict(self.truth.names())
+        self._names = self._truth_names() or {}
         for field in (self.prediction, self.truth):
             if field.use_file.isChecked():
                 add_recent("labels", field.path.path())
@@ -162,7 +206,7 @@ class TruthTab(JobTab):
         """Show what was found."""
         match event:
             case Noted(message=message):
-                self.note.setText(message)
+                self.note.setText(f"{self.note.text()} {message}".strip())
                 self.note.show()
             case Pictured(picture=picture):
                 self.show_found(picture)
@@ -177,6 +221,7 @@ class TruthTab(JobTab):
 
     def _show_nothing(self) -> None:
         self.found = None
+        self.note.setText("")
         for widget in (self.note, self.save_button, self.figures, self.classes):
             widget.hide()
         for picture in (self.confusion, self.curves):

@@ -124,10 +124,12 @@ def held_out_logits(
 
     Folds whose other pixels lack a class are left out; there may be none at all.
     """
-    kinds = len(np.bincount(classes))
+    counts = np.bincount(classes)
+    kinds = len(counts)
     logits: list[Array] = [np.zeros((0, kinds))]
     truth: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
-    folds = min(_FOLDS, len(np.unique(groups)))
+    # Some class must have a pixel for each fold: scikit-learn refuses less.
+    folds = min(_FOLDS, len(np.unique(groups)), int(counts.max(initial=0)))
     if folds >= 2:
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=settings.seed)
         with warnings.catch_warnings():
@@ -158,6 +160,9 @@ def _linear(
 def _discriminants(x: Array, classes: NDArray[np.int64]) -> list[tuple[Array, Array]]:
     """Fit in closed form; the covariance within classes is shrunk as Ledoit and Wolf (2004) say."""
     kinds = int(classes.max()) + 1
+    if len(x) == kinds:  # a pixel each, of which no spread can be told: as if it were that of all pixels
+        means = x[np.argsort(classes)]
+        return [(means, -np.square(means).sum(axis=1) / 2)]
     model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=np.full(kinds, 1 / kinds))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of a class with a single pixel: its spread is 0
