@@ -1,10 +1,11 @@
 """napari without this plugin, used at random: what of a crash in ``soak.py`` is not ours?
 
     xvfb-run -a -s "-screen 0 1600x1000x24 +extension GLX" python benchmarks/napari_alone.py [--seed 1]
-        [--seconds 120]
+        [--seconds 120] [--guard]
 
 Layers are added, removed, hidden and moved, slices scrolled, axes rolled, the view turned to 3-D, a second
-window opened and closed. Python's fault handler says where it ends. What it came to: docs/benchmarks.md.
+window opened and closed. Python's fault handler says where it ends. ``--guard`` does what our docks do about
+it (``gui/canvas_guard.py``). What it came to: docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from typing import Any
 import dask.array as da
 import napari
 import numpy as np
+from napari_dense_ssl.gui.canvas_guard import guard_canvas
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QWidget
 
 SHAPES = [(12, 200, 200), (24, 160, 240), (30, 96, 128), (200, 220)]
 ACTIONS = [
@@ -32,14 +35,18 @@ ACTIONS = [
 class Person:
     """Somebody with a viewer, or two, who does what chance says."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, guarded: bool = False) -> None:
+        self.guarded = guarded
         self.chance, self.pixels = random.Random(seed), np.random.default_rng(seed)
         self.viewers = [self._viewer()]
 
-    @staticmethod
-    def _viewer() -> napari.Viewer:
+    def _viewer(self) -> napari.Viewer:
         viewer = napari.Viewer()
         viewer.window.resize(1280, 800)
+        if self.guarded:
+            inside = QWidget()
+            viewer.window.add_dock_widget(inside)
+            guard_canvas(viewer, inside)
         return viewer
 
     def act(self) -> str:
@@ -122,9 +129,10 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--guard", action="store_true", help="make the canvas current when layers go")
     options = parser.parse_args()
     faulthandler.enable()
-    person, begun, count = Person(options.seed), time.monotonic(), 0
+    person, begun, count = Person(options.seed, options.guard), time.monotonic(), 0
     while time.monotonic() - begun < options.seconds:
         count += 1
         print(count, person.act(), flush=True)
