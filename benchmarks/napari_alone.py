@@ -19,9 +19,10 @@ from typing import Any
 import dask.array as da
 import napari
 import numpy as np
-from napari_dense_ssl.gui.canvas_guard import guard_canvas
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QWidget
+
+from napari_dense_ssl.gui.canvas_guard import guard_canvas
 
 SHAPES = [(12, 200, 200), (24, 160, 240), (30, 96, 128), (200, 220)]
 ACTIONS = [
