@@ -139,13 +139,26 @@ def test_interrupted_pyramid_is_built_again(tmp_path, source, monkeypatch):
 
 def test_completing_can_be_left_and_gone_on_with(tmp_path, source):
     output = make(tmp_path / "out.zarr", source, chunk=(1, 256, 256))
+    output.write("image", Box.whole(SHAPE), np.full(SHAPE, 0.5))
+    output.write("classes", Box((1, 0, 0), (2, 256, 256)), np.full((1, 256, 256), 7))
     job = output.completing()
-    assert next(job) == (1, 24)  # 3 × 2 × 2 chunks of level 1, for the image and for the classes
+    assert next(job) == (1, 13)  # 3 × 2 × 2 chunks of the image's level 1, and one of the classes'
     job.close()
     assert not output.is_complete
-    assert [done for done, _ in output.completing()] == list(range(1, 25))
+    assert [done for done, _ in output.completing()] == list(range(1, 14))
     assert output.is_complete
     assert list(output.completing()) == []
+
+
+def test_a_small_part_of_a_huge_output_is_completed_at_once(tmp_path):
+    huge = da.zeros((20_000, 20_480, 20_480), dtype="u1", chunks=(64, 2048, 2048))
+    source = Volume.from_arrays([huge], voxel_size=(8, 8, 8), source="8 TB")
+    output = make(tmp_path / "out.zarr", source)
+    box = Box((6976, 8192, 4096), (7040, 8704, 4608))
+    output.write("classes", box, np.full((64, 512, 512), 7))
+    assert list(output.completing())[-1] == (63, 63)  # 32, 16, 8, 4, 2 and 1 chunks of the coarser levels
+    volume = open_volume(tmp_path / "out.zarr", dataset="labels/classes")
+    assert volume.read(Box((3500, 4096, 2048), (3501, 4352, 2304)), level=1).all()
 
 
 def test_manifest_drops_a_torn_line(tmp_path):

@@ -1,9 +1,17 @@
 import numpy as np
 import pytest
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_dense_ssl.volume.pyramid import coarser, fill_level, pyramid_steps, regions
+from napari_dense_ssl.volume.pyramid import (
+    coarser,
+    coarser_extent,
+    fill_level,
+    pyramid_steps,
+    regions,
+    written_extent,
+)
 
 
 def test_mean_by_hand():
@@ -74,6 +82,33 @@ def test_filling_by_chunks_equals_all_at_once(z, y, x, mode):
     chunks = list(fill_level(fine, coarse, step, mode))
     assert len(chunks) == len(list(regions(coarse.shape, coarse.chunks)))
     np.testing.assert_array_equal(coarse, expected)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_level_is_filled_only_where_the_finer_one_was_written(tmp_path, version):
+    shape, step = (4, 4096, 8192), (1, 2, 2)
+    separator = {"name": "v2", "separator": "/"} if version == 2 else None
+    made = {"chunks": (1, 64, 64), "dtype": "u1", "zarr_format": version, "chunk_key_encoding": separator}
+    fine = zarr.create_array(str(tmp_path / "fine"), shape=shape, **made)
+    coarse = zarr.create_array(str(tmp_path / "coarse"), shape=(4, 2048, 4096), **made)
+    assert list(fill_level(fine, coarse, step, "mean")) == []
+    values = np.random.default_rng(0).integers(1, 255, (2, 300, 70), dtype=np.uint8)
+    fine[1:3, 1000:1300, 5000:5070] = values
+    # chunks 15 to 20 along Y and 78 to 79 along X are written, and lie beneath 7 to 10 and 39
+    assert written_extent(fine) == (slice(1, 3), slice(15, 21), slice(78, 80))
+    assert len(list(fill_level(fine, coarse, step, "mean"))) == 2 * 4 * 1
+    np.testing.assert_array_equal(coarse[...], coarser(fine[...], step, "mean"))
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9), st.integers(1, 3), st.data())
+def test_no_coarse_chunk_over_a_written_one_is_left_out(length, fine, coarse, step, data):
+    written = data.draw(st.integers(0, (length - 1) // fine))
+    shorter = -(-length // step)
+    (found,) = coarser_extent(
+        (slice(written, written + 1),), (fine,), (min(coarse, shorter),), (step,), (shorter,)
+    )
+    voxels = range(written * fine, min(length, (written + 1) * fine))
+    assert {v // step // min(coarse, shorter) for v in voxels} <= set(range(found.start, found.stop))
 
 
 def test_regions_cover_each_voxel_once():

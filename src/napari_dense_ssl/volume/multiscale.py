@@ -18,7 +18,13 @@ from ome_zarr_models.v05.axes import Axis
 from ome_zarr_models.v05.image_label_types import Label
 from ome_zarr_models.v05.multiscales import Dataset, Multiscale
 
-from napari_dense_ssl.volume.pyramid import Mode, fill_level, pyramid_steps
+from napari_dense_ssl.volume.pyramid import (
+    Mode,
+    coarser_extent,
+    fill_level,
+    pyramid_steps,
+    written_extent,
+)
 
 Version = Literal["0.5", "0.4"]
 
@@ -95,12 +101,17 @@ class MultiscaleImage:
         return array
 
     def pyramid_chunks(self) -> int:
-        """Return how many chunks the coarser levels have together."""
+        """Return how many chunks of the coarser levels have something written beneath them, together."""
         array = cast("zarr.Array[Any]", self._group["0"])
-        lengths, total = list(array.shape), 0
+        lengths, chunks, total = array.shape, array.chunks, 0
+        counts = (-(-n // c) for n, c in zip(array.shape, array.chunks, strict=True))
+        extent = written_extent(array) or tuple(slice(0, n) for n in counts)
         for step in self._steps(array.shape):
-            lengths = [-(-n // k) for n, k in zip(lengths, step, strict=True)]
-            total += prod(-(-n // c) for n, c in zip(lengths, array.chunks, strict=True))
+            lengths = tuple(-(-n // k) for n, k in zip(lengths, step, strict=True))
+            coarse = tuple(max(1, min(c, n)) for c, n in zip(chunks, lengths, strict=True))
+            extent = coarser_extent(extent, chunks, coarse, step, lengths)
+            chunks = coarse
+            total += prod(s.stop - s.start for s in extent)
         return total
 
     def build_pyramid(self) -> Iterator[None]:

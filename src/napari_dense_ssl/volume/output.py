@@ -148,7 +148,7 @@ class Output:
             pass
 
     def completing(self) -> Iterator[tuple[int, int]]:
-        """Do what :meth:`complete` does, yielding how many chunks are done and how many there are.
+        """Do what :meth:`complete` does, yielding how many chunks are done and how many there are at most.
 
         Left before its end, the output stays incomplete, and the pyramids are built again next time.
         """
