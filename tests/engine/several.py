@@ -102,7 +102,7 @@ def shared_information(folder: Path) -> None:
         loss = information_loss(joint_distribution(first.softmax(1), second[RANK::2].softmax(1)), 1.2)
     loss.backward()
     assert first.grad is not None
-    answer = {"loss": float(loss), "gradient": first.grad.tolist()}
+    answer = {"loss": loss.item(), "gradient": first.grad.tolist()}
     (folder / f"information-{RANK}.json").write_text(json.dumps(answer))
 
 

@@ -25,6 +25,12 @@ from napari_dense_ssl.objective.iic import information_loss, joint_distribution
 
 ROOT = Path(__file__).parents[2]
 
+WITHOUT_GRADIENT = {f"student.predictor.{layer}.bias" for layer in (0, 3, 6)}
+"""Weights of the experiments' predictor that normalisation takes out again: rounding errors move them.
+
+The averaged head is left out too: it is fitted, at the end, to codes that a rounding error may move.
+"""
+
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -90,7 +96,7 @@ def test_losses_do_not_depend_on_the_number_of_processes(folder: Path, tmp_path:
     one_after, two_after = weights_of(tmp_path / "run"), weights_of(folder / name)
     assert one_after.keys() == two_after.keys()
     for key, value in one_after.items():
-        if not key.startswith("average.head"):  # fitted to what a rounding error may move
+        if not (key.startswith("average.head") or key in WITHOUT_GRADIENT):
             assert torch.allclose(two_after[key], value, rtol=0.02, atol=0.02), key
     assert first["saved"][0] == second["saved"][0]
 
@@ -102,7 +108,7 @@ def test_information_and_its_gradient_are_those_of_all_pixels(folder: Path) -> N
     loss.backward()
     assert first.grad is not None
     for rank, answer in enumerate(written(folder, "information")):
-        assert answer["loss"] == pytest.approx(float(loss), rel=1e-6)
+        assert answer["loss"] == pytest.approx(loss.item(), rel=1e-6)
         # What is averaged over the processes adds up to the gradient.
         gradient = torch.tensor(answer["gradient"]) / 2
         assert torch.allclose(gradient, first.grad[rank::2], rtol=1e-4, atol=1e-8)

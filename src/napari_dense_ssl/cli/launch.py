@@ -64,10 +64,9 @@ def started(count: int, variable: str, command: str) -> Iterator[None]:
         )
     os.environ.update(_variables(count, variable))
     again = [sys.executable, "-m", "napari_dense_ssl", *sys.argv[1:]]
-    others = [
-        subprocess.Popen(again, env=os.environ | {"LOCAL_RANK": str(number), _PARENT: str(os.getpid())})
-        for number in range(1, count)
-    ]
+    told = [{"LOCAL_RANK": str(number), _PARENT: str(os.getpid())} for number in range(1, count)]
+    # In a group of their own, so that a terminal's Ctrl-C reaches the first one only, which stops all.
+    others = [subprocess.Popen(again, env=os.environ | more, process_group=0) for more in told]
     _Watching(lambda: any(other.poll() for other in others), others).start()
     grace = _SHORT_SECONDS
     try:
