@@ -1,6 +1,6 @@
 """Two workers on two cores against one on one, and peak memory as the volume grows.
 
-    python benchmarks/scaling.py workers [--size 1024] [--planes 8] [--rounds 3] [--check]
+    python benchmarks/scaling.py workers [--size 512] [--planes 64] [--rounds 3] [--check]
     python benchmarks/scaling.py memory [--size 512] [--planes 2] [--check]
 
 ``workers``: the same region is predicted by one worker bound to one core and by two workers bound to two, in
@@ -120,8 +120,8 @@ def measure_workers(folder: Path, options: argparse.Namespace) -> tuple[dict[str
     ratios = [two / one for one, two in zip(speeds[1], speeds[2], strict=True)]
     ratio = statistics.median(ratios)
     facts = {
-        "pixels_per_second_1": [round(256**2 * speed) for speed in speeds[1]],
-        "pixels_per_second_2": [round(256**2 * speed) for speed in speeds[2]],
+        "pixels_per_second_1": [round(options.size**2 * speed) for speed in speeds[1]],
+        "pixels_per_second_2": [round(options.size**2 * speed) for speed in speeds[2]],
         "ratios": [round(one, 3) for one in ratios],
         "ratio": round(ratio, 3),
         "aim": AIM_WORKERS,
@@ -148,15 +148,17 @@ def measure_memory(folder: Path, options: argparse.Namespace) -> tuple[dict[str,
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("what", choices=("workers", "memory"))
-    parser.add_argument("--size", type=int, help="edge of the slices, px; default 1024 and 512")
-    parser.add_argument("--planes", type=int, help="default 8 and 2")
+    parser.add_argument(
+        "--size", type=int, help="edge of the slices, px; default 512; of workers at most 1024"
+    )
+    parser.add_argument("--planes", type=int, help="default 64 and 2")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="a small encoder")
     parser.add_argument("--check", action="store_true", help="exit 1 when the aim is missed")
     options = parser.parse_args()
     workers = options.what == "workers"
-    options.size = options.size or (1024 if workers else 512)
-    options.planes = options.planes or (8 if workers else 2)
+    options.size = options.size or 512
+    options.planes = options.planes or (64 if workers else 2)
     with tempfile.TemporaryDirectory() as name:
         facts, met = (measure_workers if workers else measure_memory)(Path(name), options)
     print(json.dumps(facts))
