@@ -203,7 +203,8 @@ def names_five_groups(person: Person, dock: Any, map_: Any, tissue: Tissue) -> d
         Labels of each named group.
     """
     model = dock.look.model
-    likeness = like_the_truth(model.book, finest(map_)[1], tissue.truth[1])
+    occurring = set(dock.table.rows.labels)
+    likeness = like_the_truth(model.book, finest(map_)[1], tissue.truth[1], occurring)
     for label, leader in likeness.items():
         row = dock.table.rows.labels.index(leader)
         index = dock.table.sorted.mapFromSource(dock.table.rows.index(row, 0))
@@ -219,13 +220,16 @@ def names_five_groups(person: Person, dock: Any, map_: Any, tissue: Tissue) -> d
     return {NAMES[label]: model.members(leader) for label, leader in likeness.items()}
 
 
-def like_the_truth(book: Any, plane: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> dict[int, int]:
+def like_the_truth(
+    book: Any, plane: np.ndarray[Any, Any], truth: np.ndarray[Any, Any], occurring: set[int]
+) -> dict[int, int]:
     """Match each true label with one group, named by its least label, for the greatest overlap."""
     from scipy.optimize import linear_sum_assignment
 
     groups = book.lookup()[plane]
     table = np.zeros((6, len(book.groups) + 1), np.int64)
     np.add.at(table, (truth, groups), 1)
+    table[:, 1:][:, [group[0] + 1 not in occurring for group in book.groups]] = -1  # of no row to name
     labels, columns = linear_sum_assignment(table[1:, 1:], maximize=True)
     return {int(label) + 1: book.groups[column][0] + 1 for label, column in zip(labels, columns, strict=True)}
 
