@@ -113,13 +113,15 @@ class Person:
     def drag(self, layer: Any, points: Sequence[tuple[float, float, float]]) -> None:
         """Press the left button over a voxel of a layer, move over others, and let go."""
         canvas = self.viewer.__wrapped__.window._qt_viewer.canvas.native
-        height, width = self.viewer.canvas.size
+        self.wait(lambda: tuple(self.viewer.canvas.size) == (canvas.height(), canvas.width()))
+        height, width = canvas.height(), canvas.width()
         camera = self.viewer.scene.camera
         offsets = np.array([layer.data_to_world(p)[-2:] for p in points]) - np.array(camera.center[-2:])
         places = [QPoint(round(width / 2 + x), round(height / 2 + y)) for y, x in offsets * camera.zoom]
         self.qtbot.mousePress(canvas, Qt.MouseButton.LeftButton, pos=places[0])
         for place in places[1:]:
             self.qtbot.mouseMove(canvas, place)
+            self.qtbot.wait(20)  # moves that come at once are taken for one
         self.qtbot.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=places[-1])
 
 
@@ -201,7 +203,8 @@ def names_five_groups(person: Person, dock: Any, map_: Any, tissue: Tissue) -> d
         Labels of each named group.
     """
     model = dock.look.model
-    likeness = like_the_truth(model.book, finest(map_)[1], tissue.truth[1])
+    occurring = set(dock.table.rows.labels)
+    likeness = like_the_truth(model.book, finest(map_)[1], tissue.truth[1], occurring)
     for label, leader in likeness.items():
         row = dock.table.rows.labels.index(leader)
         index = dock.table.sorted.mapFromSource(dock.table.rows.index(row, 0))
@@ -217,13 +220,16 @@ def names_five_groups(person: Person, dock: Any, map_: Any, tissue: Tissue) -> d
     return {NAMES[label]: model.members(leader) for label, leader in likeness.items()}
 
 
-def like_the_truth(book: Any, plane: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> dict[int, int]:
+def like_the_truth(
+    book: Any, plane: np.ndarray[Any, Any], truth: np.ndarray[Any, Any], occurring: set[int]
+) -> dict[int, int]:
     """Match each true label with one group, named by its least label, for the greatest overlap."""
     from scipy.optimize import linear_sum_assignment
 
     groups = book.lookup()[plane]
     table = np.zeros((6, len(book.groups) + 1), np.int64)
     np.add.at(table, (truth, groups), 1)
+    table[:, 1:][:, [group[0] + 1 not in occurring for group in book.groups]] = -1  # of no row to name
     labels, columns = linear_sum_assignment(table[1:, 1:], maximize=True)
     return {int(label) + 1: book.groups[column][0] + 1 for label, column in zip(labels, columns, strict=True)}
 
@@ -279,9 +285,10 @@ def scribbles(person: Person, tissue: Tissue) -> Any:
         table.selectRow(label - 1)
         assert (layer.mode, layer.selected_label) == ("paint", label)
         layer.brush_size = 2
-        before = int((layer.data[z] == label).sum())
+        before, centre = int((layer.data[z] == label).sum()), person.viewer.scene.camera.center
         person.drag(layer, [(z, y, x + step) for step in range(-3, 4)])
-        assert int((layer.data[z] == label).sum()) >= before + 6, f"a stroke of {NAMES[label]} at {z, y, x}"
+        assert int((layer.data[z] == label).sum()) >= before + 14, f"a stroke of {NAMES[label]} at {z, y, x}"
+        assert person.viewer.scene.camera.center == centre, "the brush does not move the view"
     assert {z for (z, _, _), _ in strokes} != {0}
     person.wait(lambda: "segmented after" in dock.view_line.text())
     return dock

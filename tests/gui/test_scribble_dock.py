@@ -101,6 +101,7 @@ def test_strokes_with_the_mouse_become_a_segmentation(qtbot, em_viewer, dock, er
     canvas = em_viewer.__wrapped__.window._qt_viewer.canvas.native
     height, width = em_viewer.canvas.size
     middle, pixel = QPoint(width // 2, height // 2), em_viewer.scene.camera.zoom * 5
+    centre = em_viewer.scene.camera.center
     for label, side in ((1, -30), (2, 30)):
         dock.table.table.selectRow(label - 1)
         assert layer.selected_label == label
@@ -109,7 +110,10 @@ def test_strokes_with_the_mouse_become_a_segmentation(qtbot, em_viewer, dock, er
         qtbot.mousePress(canvas, Qt.MouseButton.LeftButton, pos=place)
         for step in range(1, 6):
             qtbot.mouseMove(canvas, place + QPoint(0, round(2 * step * pixel)))
+            qtbot.wait(20)  # moves that come at once are taken for one
         qtbot.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=place + QPoint(0, round(10 * pixel)))
+        assert em_viewer.scene.camera.center == centre, "the brush does not move the view"
+        assert np.ptp(np.nonzero(layer.data[3] == label)[0]) >= 10, "and paints what it is drawn over"
     assert set(np.unique(layer.data[3])) == {0, 1, 2}
     segmented(qtbot, dock)
     assert (shown(em_viewer, 3) == TRUTH).mean() > 0.85

@@ -110,7 +110,7 @@ class RegionField(QWidget):
                 edge_width=3,
             )
             self.shapes.choose(shapes)
-        self.viewer.layers.selection = {shapes}
+        self.viewer.layers.selection.active = shapes  # not {shapes}, see add_scribbles
         shapes.mode = "add_rectangle"
 
     def box(self, layer: Any) -> Box | None:

@@ -46,7 +46,9 @@ def add_scribbles(viewer: Viewer, source: LayerSource, data: SparseLabels, model
         colormap=model.colormap(),
         opacity=0.9,
     )
-    viewer.layers.selection = {layer}
+    # Plugins get napari's proxies of layers: one within a set is not unwrapped, and a selection that holds
+    # it is deaf to the layer, so that a drag of the brush would move the view as well.
+    viewer.layers.selection.active = layer
     layer.brush_size = _BRUSH
     layer.selected_label = 1
     layer.mode = "paint"

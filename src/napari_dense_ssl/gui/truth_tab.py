@@ -217,7 +217,8 @@ class TruthTab(JobTab):
         """Say what was compared."""
         found = self.found
         if outcome is Outcome.FINISHED and found is not None:
-            self.status.setText(f"{found.prediction} against {found.truth}: {found.scores.pixels:,} pixels.")
+            text = f"{found.prediction} against {found.truth}: {found.scores.pixels:,} pixels."
+            self.status.setText(text[:1].upper() + text[1:])
 
     def _show_nothing(self) -> None:
         self.found = None
