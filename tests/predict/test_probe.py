@@ -149,7 +149,7 @@ def test_symmetries_are_averaged(predictor, textures, tmp_path):
         (lambda s: s * 0, "no scribbles"),
         (lambda s: np.where(s == 85, s, 0), "All scribbles have the number 85"),
         (lambda s: s[:, :40], r"shape \(3, 40, 96\), the volume \(3, 80, 96\)"),
-        (lambda s: s[0], r"shape \(80, 96\)"),
+        (lambda s: s[0], r"shape \(1, 80, 96\)"),
         (lambda s: s / 7.0, "float64 values that are no labels"),
         (lambda s: s.astype(np.int32) * 3, "holds 1 to 255"),
         (lambda s: -s.astype(np.int32), "-255"),

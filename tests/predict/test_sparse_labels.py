@@ -99,5 +99,6 @@ def test_labels_of_others_are_copied_and_checked():
         SparseLabels.of(truth * 2)
     with pytest.raises(ScribbleError, match="whole numbers"):
         SparseLabels.of(truth / 2.0)
-    with pytest.raises(ScribbleError, match=r"shape \(6, 6\)"):
-        SparseLabels.of(truth[1])
+    assert SparseLabels.of(truth[1]).shape == (1, 6, 6)
+    with pytest.raises(ScribbleError, match=r"shape \(6,\)"):
+        SparseLabels.of(truth[1, 0])

@@ -175,7 +175,7 @@ def test_volume_of_arrays_in_memory():
     np.testing.assert_array_equal(volume.read(box), fine[box.slices])
     np.testing.assert_array_equal(np.asarray(volume.levels[1]), fine[:, ::2, ::2])
     assert not Volume.from_arrays([fine]).voxel_size_known
-    for wrong in ([], [fine[0]], [fine > 3]):
+    for wrong in ([], [fine[0, 0]], [fine > 3]):
         with pytest.raises(VolumeError):
             Volume.from_arrays(wrong)
 

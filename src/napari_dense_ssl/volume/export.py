@@ -185,7 +185,7 @@ def writing(
                 prod(-(-n // b) for n, b in zip(to.shape, block, strict=True))
                 for to, block in zip(levels, blocks, strict=True)
             )
-            total += sum(image.pyramid_chunks() for image in images)
+            total += sum(image.pyramid_chunks(whole=True) for image in images)
             done = 0
             for part, image, to, block in zip(parts, images, levels, blocks, strict=True):
                 is_empty = getattr(part.array, "is_empty", None)  # of arrays that are nearly all 0
@@ -200,6 +200,8 @@ def writing(
                 if part.classes is not None:
                     write_classes(place / to.path / NAME, part.classes)
             group.attrs.update({ATTRIBUTE: {**facts, "complete": True, **_merged(parts)}})
+            if done < total:  # where nothing was written, nothing is made coarser
+                yield total, total
     except BaseException:  # an interrupt and a closed generator too: half an image is of no use
         shutil.rmtree(place, ignore_errors=True)
         raise

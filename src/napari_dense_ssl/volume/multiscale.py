@@ -100,12 +100,18 @@ class MultiscaleImage:
         self._describe([(1,) * len(shape)])
         return array
 
-    def pyramid_chunks(self) -> int:
-        """Return how many chunks of the coarser levels have something written beneath them, together."""
+    def pyramid_chunks(self, *, whole: bool = False) -> int:
+        """Return how many chunks of the coarser levels have something written beneath them, together.
+
+        Parameters
+        ----------
+        whole : bool
+            Count all chunks, as before anything is written.
+        """
         array = cast("zarr.Array[Any]", self._group["0"])
         lengths, chunks, total = array.shape, array.chunks, 0
         counts = (-(-n // c) for n, c in zip(array.shape, array.chunks, strict=True))
-        extent = written_extent(array) or tuple(slice(0, n) for n in counts)
+        extent = (None if whole else written_extent(array)) or tuple(slice(0, n) for n in counts)
         for step in self._steps(array.shape):
             lengths = tuple(-(-n // k) for n, k in zip(lengths, step, strict=True))
             coarse = tuple(max(1, min(c, n)) for c, n in zip(chunks, lengths, strict=True))
