@@ -22,8 +22,6 @@ import numpy as np
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QWidget
 
-from napari_dense_ssl.gui.canvas_guard import guard_canvas
-
 SHAPES = [(12, 200, 200), (24, 160, 240), (30, 96, 128), (200, 220)]
 ACTIONS = [
     *["add"] * 3,
@@ -45,6 +43,8 @@ class Person:
         viewer = napari.Viewer()
         viewer.window.resize(1280, 800)
         if self.guarded:
+            from napari_dense_ssl.gui.canvas_guard import guard_canvas  # nothing of the plugin otherwise
+
             inside = QWidget()
             viewer.window.add_dock_widget(inside)
             guard_canvas(viewer, inside)

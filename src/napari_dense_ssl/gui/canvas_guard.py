@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 _GUARDED = "dense_ssl_guarded"
 
 
+def central_widget(widget: QWidget) -> QWidget | None:
+    """Return what holds the canvas of the window that a widget is docked in; None where there is none."""
+    parent: QWidget | None = widget
+    while parent is not None and not isinstance(parent, QMainWindow):
+        parent = parent.parentWidget()
+    return None if parent is None else parent.centralWidget()
+
+
 def guard_canvas(viewer: Viewer, widget: QWidget) -> None:
     """Have a viewer's canvas be what OpenGL commands are meant for whenever layers are removed.
 
@@ -30,10 +38,7 @@ def guard_canvas(viewer: Viewer, widget: QWidget) -> None:
     widget : QWidget
         Anything in the viewer's window.
     """
-    parent: QWidget | None = widget
-    while parent is not None and not isinstance(parent, QMainWindow):
-        parent = parent.parentWidget()
-    centre = parent.centralWidget() if parent is not None else None
+    centre = central_widget(widget)
     canvas = centre.findChild(QOpenGLWidget) if centre is not None else None
     if canvas is None or canvas.property(_GUARDED):
         return

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer
-from qtpy.QtWidgets import QMainWindow, QWidget
+from qtpy.QtWidgets import QWidget
+
+from napari_dense_ssl.gui.canvas_guard import central_widget
 
 if TYPE_CHECKING:
     from napari_dense_ssl.gui.playground_layers import PlaygroundLayers
@@ -60,8 +62,7 @@ class PlaygroundPainter(QObject):
     def _begin(self) -> None:
         if self._strokes is None and self._layers is not None and self._layers.frames:
             self._strokes = self._layers.showing()
-            window = self._dock.window()
-            self._held = window.centralWidget() if isinstance(window, QMainWindow) else None
+            self._held = central_widget(self._dock)
             if self._held is not None:
                 self._held.setUpdatesEnabled(False)
             self._brush.start()

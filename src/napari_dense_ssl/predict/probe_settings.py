@@ -47,8 +47,8 @@ class ProbeSettings(TileSettings):
         le=100_000,
         title="Refine",
         description="Steps in which the encoder itself is trained on the scribbles, and on what it is sure "
-        "of elsewhere, before the volume is segmented; 0 leaves it as the run has it. A second a step on "
-        "two cores.",
+        "of elsewhere, before the volume is segmented; 0 leaves it as the run has it. A step takes two "
+        "seconds of a processor core.",
         json_schema_extra={"unit": "steps"},
     )
     refine_rate: float = Field(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,33 +27,36 @@ _FREE = 8
 
 @dataclass(frozen=True)
 class RefiningWindows:
-    """Normalised windows with their scribbles.
+    """Windows with their scribbles.
 
     Attributes
     ----------
-    images : ndarray, shape (W, S, R, R), float32
-        S slices around each window's own.
-    labels : ndarray, shape (W, R, R), int64
+    images : ndarray, shape (W, S, R, R)
+        Grey values of the volume, in its dtype: S slices around each window's own.
+    labels : ndarray, shape (W, R, R), int16
         Index of the class, -1 where nothing is scribbled.
     kinds : ndarray, shape (W,)
         Class of the pixel that a window was cut around.
     unlabelled : ndarray, shape (F, S, E, E), float32
-        Windows that stand for all of the scribbled slices.
+        Normalised windows that stand for all of the scribbled slices.
     counts : ndarray, shape (C,)
         Scribbled pixels of each class.
+    intensity : Intensity
+        What :meth:`batch` normalises with.
     crop : int
         Edge E of what :meth:`batch` gives, px.
     """
 
-    images: NDArray[np.float32]
-    labels: NDArray[np.int64]
+    images: NDArray[Any]
+    labels: NDArray[np.int16]
     kinds: NDArray[np.int64]
     unlabelled: NDArray[np.float32]
     counts: NDArray[np.int64]
+    intensity: Intensity
     crop: int
 
     def batch(self, size: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Draw crops, each class as often: images (B, S, E, E) and labels (B, E, E)."""
+        """Draw crops, each class as often: normalised images (B, S, E, E) and labels (B, E, E)."""
         images, labels = [], []
         for _ in range(size):
             window = rng.choice(np.flatnonzero(self.kinds == rng.integers(len(self.counts))))
@@ -60,7 +64,7 @@ class RefiningWindows:
             part = (slice(y, y + self.crop), slice(x, x + self.crop))
             images.append(self.images[window][:, *part])
             labels.append(self.labels[window][part])
-        return np.stack(images), np.stack(labels)
+        return self.intensity.normalise(np.stack(images)), np.stack(labels).astype(np.int64)
 
 
 def read_windows(
@@ -102,7 +106,7 @@ def read_windows(
         mine = np.flatnonzero(scribbles.classes == kind)
         for place in scribbles.places[rng.permutation(mine)[: _MOST // len(counts)]]:
             z, *corner = (int(c) for c in place - (0, edge // 2, edge // 2))
-            images.append(intensity.normalise(_read(volume, z, corner, edge, reach)))
+            images.append(_read(volume, z, corner, edge, reach))
             labels.append(_labels(scribbles, z, corner, edge))
             kinds.append(kind)
             yield Beat()
@@ -112,10 +116,11 @@ def read_windows(
         corner = [int(rng.integers(region.start[k], last[k - 1] + 1)) for k in (1, 2)]
         free.append(intensity.normalise(_read(volume, int(z), corner, crop, reach)))
         yield Beat()
-    return RefiningWindows(np.stack(images), np.stack(labels), np.array(kinds), np.stack(free), counts, crop)
+    windows = np.stack(images), np.stack(labels), np.array(kinds), np.stack(free)
+    return RefiningWindows(*windows, counts, intensity, crop)
 
 
-def _read(volume: Volume, z: int, corner: list[int], edge: int, reach: int) -> NDArray[np.generic]:
+def _read(volume: Volume, z: int, corner: list[int], edge: int, reach: int) -> NDArray[Any]:
     """Read a window (2 reach + 1, E, E); beyond the slice's edges it is mirrored."""
     _, height, width = volume.shape
     (y0, y1), (x0, x1) = (
@@ -126,8 +131,8 @@ def _read(volume: Volume, z: int, corner: list[int], edge: int, reach: int) -> N
     return np.pad(inside, [(0, 0), *outside], mode="symmetric")
 
 
-def _labels(scribbles: Scribbles, z: int, corner: list[int], edge: int) -> NDArray[np.int64]:
-    labels = np.full((edge, edge), -1, np.int64)
+def _labels(scribbles: Scribbles, z: int, corner: list[int], edge: int) -> NDArray[np.int16]:
+    labels = np.full((edge, edge), -1, np.int16)
     near = scribbles.places - (z, *corner)
     here = (near[:, 0] == 0) & ((near[:, 1:] >= 0) & (near[:, 1:] < edge)).all(1)
     labels[near[here, 1], near[here, 2]] = scribbles.classes[here]

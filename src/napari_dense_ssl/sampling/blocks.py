@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -58,6 +58,22 @@ class Block:
     box: Box
     voxels: np.ndarray[Any, Any]
     plane: Plane = XY
+
+
+class Blocks(Protocol):
+    """An endless sequence of blocks, each a function of its number."""
+
+    def read(self, index: int) -> Block:
+        """Read block `index`."""
+        ...
+
+    def typical_growth(self) -> float:
+        """Return how many times larger than asked for the blocks are, on average over the first few."""
+        ...
+
+    def largest(self) -> int:
+        """Return how many voxels the largest of the first few dozen blocks has."""
+        ...
 
 
 class BlockSource:
@@ -183,7 +199,7 @@ class BlockPool:
 
     Parameters
     ----------
-    source : BlockSource
+    source : Blocks
         Where blocks come from.
     settings : SamplerSettings
         Pool size, reuse, memory limit: all blocks that are held at a time, those read ahead among them.
@@ -196,7 +212,7 @@ class BlockPool:
     """
 
     def __init__(
-        self, source: BlockSource, settings: SamplerSettings, itemsize: int, ahead: int = 4, readers: int = 2
+        self, source: Blocks, settings: SamplerSettings, itemsize: int, ahead: int = 4, readers: int = 2
     ) -> None:
         growth = source.typical_growth()
         # One block at least is read while the others are used.

@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.core.planes import XY, Plane
-from napari_dense_ssl.sampling.blocks import Block, BlockPool, BlockSource
+from napari_dense_ssl.sampling.blocks import Block, BlockPool, Blocks, BlockSource
 from napari_dense_ssl.sampling.planes import PlaneBlocks
 from napari_dense_ssl.sampling.portion import Portion
 from napari_dense_ssl.sampling.settings import SamplerSettings
@@ -159,7 +159,7 @@ class CropSampler:
         planes: Sequence[Plane] = (XY,),
         readers: int | None = None,
     ) -> None:
-        source = (
+        source: Blocks = (
             BlockSource(volume, region, settings, context, seed)
             if tuple(planes) == (XY,)
             else PlaneBlocks(volume, region, settings, context, seed, planes)

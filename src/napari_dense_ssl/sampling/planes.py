@@ -14,7 +14,7 @@ from napari_dense_ssl.sampling.settings import SamplerSettings
 from napari_dense_ssl.volume import Volume
 
 
-class PlaneBlocks(BlockSource):
+class PlaneBlocks:
     """The endless sequence of blocks of a region, seen along one plane after the other.
 
     Boxes are in the axes of their block's plane, so that whoever cuts and numbers crops need not know which
@@ -50,7 +50,6 @@ class PlaneBlocks(BlockSource):
         seed: int,
         planes: Sequence[Plane],
     ) -> None:
-        super().__init__(volume, region, settings, context, seed)
         self._planes = tuple(planes)
         self._sources = tuple(
             BlockSource(volume.along(plane), plane.box(region), settings, context, seed) for plane in planes

@@ -72,7 +72,11 @@ class ResampledPixels:
 
 
 def _interpolated(values: NDArray[Any], places: NDArray[np.float64], axis: int) -> NDArray[Any]:
-    """Interpolate linearly along an axis; the ends are repeated."""
+    """Interpolate linearly along an axis; the ends are repeated.
+
+    scipy's ``affine_transform`` does so too, but counts places from the piece's first pixel on: its values
+    differ in their last bit with what is read together.
+    """
     last = values.shape[axis] - 1
     places = np.clip(places, 0, last)
     low = np.minimum(np.floor(places).astype(np.intp), max(0, last - 1))
