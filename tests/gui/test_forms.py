@@ -8,7 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from napari_dense_ssl.core.errors import SettingsError
 from napari_dense_ssl.engine.recipes import RECIPES
 from napari_dense_ssl.engine.settings import TrainSettings
+from napari_dense_ssl.evaluate.objects.settings import ObjectSettings
 from napari_dense_ssl.gui.forms import SettingsForm
+from napari_dense_ssl.playground.digits.settings import DigitsSettings
+from napari_dense_ssl.predict.probe_settings import ProbeSettings
+from napari_dense_ssl.share.settings import ExportSettings
 
 
 class Inner(BaseModel):
@@ -116,3 +120,10 @@ def test_every_row_of_the_training_form_has_a_title_and_a_tip(qtbot):
     form = SettingsForm(TrainSettings)
     qtbot.addWidget(form)
     check(TrainSettings, form)
+
+
+@pytest.mark.parametrize("model", [ProbeSettings, ObjectSettings, DigitsSettings, ExportSettings])
+def test_a_form_begins_with_the_defaults(qtbot, model):
+    form = SettingsForm(model)
+    qtbot.addWidget(form)
+    assert model.model_validate(form.values()) == model()

@@ -52,6 +52,7 @@ def dock(em_viewer, open_dock, tmp_path, monkeypatch):
     made = open_dock(em_viewer, "Scribble")
     made.advanced.expand(animate=False)
     made.form.editors["classifier"].set_value("discriminants")  # one answer, at once
+    made.form.editors["features"].set_value("embedding")  # grey values, whose noise leaves some pixels unsure
     em_viewer.scene.camera.center = (0, 10 + 48 * 5, 20 + 64 * 5)
     em_viewer.scene.camera.zoom = min(em_viewer.canvas.size) / (200 * 5)
     return made

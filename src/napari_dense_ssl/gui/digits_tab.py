@@ -197,7 +197,6 @@ class DigitsTab(QWidget):
     def _unfold(self, _: bool) -> None:
         if self.form is None:  # made when first seen: most people never look
             self.form = SettingsForm(DigitsSettings, leave_out=_IN_FRONT)
-            self.form.set_values(DigitsSettings())
             self.advanced.addWidget(self.form)
             self.form.show()  # styled, rows are higher: now, not when Qt comes to it
             QTimer.singleShot(0, self._settle)

@@ -170,7 +170,7 @@ class OptionalEditor(Editor):
 
 
 class SettingsForm(QWidget):
-    """A form for a settings model; nested models become titled groups.
+    """A form for a settings model, which begins with its defaults; nested models become titled groups.
 
     Parameters
     ----------
@@ -211,6 +211,8 @@ class SettingsForm(QWidget):
                 continue
             editor.setToolTip(_tip(field))
             editor.widget.setAccessibleName(title)
+            if not field.is_required():
+                editor.set_value(field.get_default(call_default_factory=True))
             editor.changed.connect(self.changed)
             rows.addRow(title, editor)
             label = rows.labelForField(editor)

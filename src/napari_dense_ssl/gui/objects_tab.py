@@ -291,7 +291,6 @@ class ObjectsTab(JobTab):
     def _unfold(self, _: bool) -> None:
         if self.form is None:  # made when first seen
             self.form = SettingsForm(ObjectSettings, leave_out=_IN_FRONT)
-            self.form.set_values(ObjectSettings())
             self.advanced.addWidget(self.form)
             self.form.show()
             QTimer.singleShot(0, self._settle)
