@@ -9,8 +9,9 @@ from napari.layers import Image
 
 from napari_dense_ssl.core.errors import VolumeError
 from napari_dense_ssl.core.geometry import VoxelSize
+from napari_dense_ssl.gui.fields import is_source
 from napari_dense_ssl.gui.layers import KEY, layer_data, layer_source, nanometres, volume_name
-from napari_dense_ssl.volume import Volume, open_volume
+from napari_dense_ssl.volume import Volume, create_output, open_volume, write_volume
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,33 @@ def test_a_volume_becomes_a_layer_with_its_place_in_the_world():
 def test_a_constant_volume_can_be_shown():
     data, keywords, _ = layer_data(Volume.from_arrays([np.full((2, 4, 4), 7, np.uint8)]))
     assert Image(data, **keywords).contrast_limits == [6.5, 7.5]
+
+
+def test_a_map_that_was_predicted_is_no_image_to_learn_from(tmp_path):
+    source = Volume.from_arrays([np.zeros((2, 32, 32), np.uint8)], source="sample:em")
+    create_output(tmp_path / "out.zarr", source, provenance={}).complete()
+    write_volume(tmp_path / "in.zarr", np.arange(2 * 32 * 32, dtype=np.uint16).reshape(2, 32, 32), (1, 1, 1))
+    offered = {}
+    for name in ("out.zarr", "in.zarr"):
+        data, keywords, kind = layer_data(open_volume(str(tmp_path / name)))
+        assert kind == "image"
+        offered[name] = is_source(Image(data, **keywords))
+    assert offered == {"out.zarr": False, "in.zarr": True}
+
+
+@pytest.mark.parametrize(
+    ("facts", "offered"),
+    [
+        (None, True),
+        ({"format": "TIFF", "source": "a.tif"}, True),
+        ({"run": "runs/1", "kind": "error"}, False),
+        ({"format": "OME-Zarr 0.5", "run": "runs/1", "kind": "error"}, False),
+        ({"playground": "dsm"}, False),
+    ],
+)
+def test_images_that_are_made_of_another_are_not_offered(facts, offered):
+    image = Image(np.zeros((2, 4, 4)), metadata={} if facts is None else {KEY: facts})
+    assert is_source(image) is offered
 
 
 def test_pyramids_become_multiscale_layers():

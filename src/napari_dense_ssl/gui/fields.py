@@ -284,8 +284,14 @@ def is_missing(path: str) -> bool:
 
 
 def is_source(layer: Layer) -> bool:
-    """Whether a layer is an image that maps can be made of: any image but our own error maps."""
-    return isinstance(layer, Image) and "run" not in layer.metadata.get(KEY, {})
+    """Whether a layer is an image that maps can be made of: any image but those that were made of another.
+
+    Of ours only volumes that were read have a format; error maps and the Playground's pictures have none.
+    An error map that was read from a prediction on disk is no source either.
+    """
+    facts = layer.metadata.get(KEY, {})
+    made = bool(facts) and ("format" not in facts or "run" in facts or facts.get("predicted", False))
+    return isinstance(layer, Image) and not made
 
 
 class LayerField(QComboBox):

@@ -79,11 +79,15 @@ def looks_like_labels(volume: Volume) -> bool:
 def layer_data(volume: Volume) -> tuple[Any, dict[str, Any], str]:
     """Return ``(data, keywords, kind)`` as napari's readers do; reads no more than a lazy sample.
 
+    The error and confidence maps that a prediction wrote are marked ``predicted`` in the metadata.
+
     Raises
     ------
     VolumeError
         If the file is damaged where the sample was taken.
     """
+    from napari_dense_ssl.volume import is_prediction
+
     many = len(volume.levels) > 1
     keywords: dict[str, Any] = {
         "name": volume_name(volume),
@@ -94,6 +98,8 @@ def layer_data(volume: Volume) -> tuple[Any, dict[str, Any], str]:
     data = list(volume.levels) if many else volume.levels[0]
     if looks_like_labels(volume):
         return data, keywords | _class_keywords(volume, keywords["metadata"]), "labels"
+    if volume.format.startswith("OME-Zarr") and is_prediction(volume.source):
+        keywords["metadata"][KEY]["predicted"] = True
     intensity = volume.intensity()
     low, high = float(intensity.low), float(intensity.high)
     # napari refuses equal limits; a constant volume is shown as mid-grey.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_dense_ssl.volume.label_output import LabelOutput
     from napari_dense_ssl.volume.multiscale import World
     from napari_dense_ssl.volume.opening import list_datasets, list_labels, open_volume
-    from napari_dense_ssl.volume.output import Output, create_output, open_output
+    from napari_dense_ssl.volume.output import Output, create_output, is_prediction, open_output
     from napari_dense_ssl.volume.volume import Volume
 
 # dask and zarr take half a second to import: they are left until a name is used.
@@ -31,7 +31,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "label_output": ["LabelOutput"],
         "multiscale": ["World"],
         "opening": ["list_datasets", "list_labels", "open_volume"],
-        "output": ["Output", "create_output", "open_output"],
+        "output": ["Output", "create_output", "is_prediction", "open_output"],
         "volume": ["Volume"],
     },
 )
@@ -46,6 +46,7 @@ __all__ = [
     "World",
     "create_output",
     "grouped_map",
+    "is_prediction",
     "list_datasets",
     "list_labels",
     "open_output",

@@ -288,6 +288,15 @@ def is_ours(path: Path) -> bool:
     return isinstance(facts, Mapping) and facts.get("format") == FORMAT
 
 
+def is_prediction(path: str | os.PathLike[str]) -> bool:
+    """Whether the image at a path is an error or confidence map that a prediction of this program wrote."""
+    place = Path(path).expanduser()
+    if not is_ours(place):
+        return False
+    facts = cast("Mapping[str, Any]", zarr.open_group(str(place), mode="r").attrs[ATTRIBUTE])
+    return facts.get("kind") == "prediction"
+
+
 def _world(facts: Mapping[str, Any]) -> World:
     return World(tuple(facts["voxel_size"]), tuple(facts["translation"]), facts["unit"])
 
