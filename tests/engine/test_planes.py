@@ -6,14 +6,15 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from scipy import ndimage
 from tests.engine.conftest import small_settings
 
-from napari_dense_ssl.core.events import Noted, Started, Step
+from napari_dense_ssl.core.events import Finished, Noted, Started, Step
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.core.planes import PLANES, XY
-from napari_dense_ssl.engine import train
+from napari_dense_ssl.engine import TrainSettings, train
 from napari_dense_ssl.engine.planes import decided, planes_of
 from napari_dense_ssl.model import RunFolder
 from napari_dense_ssl.model.checkpoint import load_weights
@@ -43,6 +44,48 @@ def test_auto_follows_the_voxel_size_and_the_room_there_is() -> None:
     assert "need 48 px" in notes[0]
     flat = settings.model_copy(update={"planes": "xy"})
     assert planes_of(decided(flat, even(), Box.whole((64, 64, 72)))[0]) == (XY,)
+
+
+@pytest.mark.parametrize(
+    ("shape", "crop", "planes"),
+    [
+        ((64, 128, 200), 112, (XY,)),  # as large as it has to be
+        ((50, 100, 200), 80, (XY,)),
+        ((100, 100, 100), 80, PLANES),
+        ((64, 64, 64), 48, PLANES),
+        ((64, 63, 64), 112, (XY,)),  # too small: left as it is, and refused by the sampler
+    ],
+)
+def test_crops_are_made_smaller_where_slices_are_small(shape, crop, planes) -> None:
+    resolved, notes = decided(TrainSettings(), even(shape), Box.whole(shape))
+    assert resolved.sampler.crop == crop
+    assert planes_of(resolved) == planes
+    told = [note for note in notes if note.startswith(f"Crops are {crop} px with a view shift of 16 px")]
+    assert len(told) == (crop != 112)
+
+
+def test_crops_stay_where_a_smaller_one_would_be_trimmed_away() -> None:
+    trimmed = {"kind": "cross-slice", "border_trim": 32}
+    settings = TrainSettings(context=2, objective=trimmed, sampler={"crop": 96, "view_shift": 16})  # type: ignore[arg-type]
+    resolved, _ = decided(settings, even((8, 96, 128)), Box.whole((8, 96, 128)))
+    assert resolved.sampler.crop == 80  # 16 px inside of the trim
+    resolved, _ = decided(settings, even((8, 90, 128)), Box.whole((8, 90, 128)))
+    assert resolved.sampler == settings.sampler
+
+
+def test_a_run_on_small_slices_is_gone_on_with(tmp_path: Path) -> None:
+    shape = (4, 72, 80)
+    volume, settings = even(shape, (40, 8, 8)), small_settings(sampler={"crop": 64, "batch": 2})
+    job = train(volume, tmp_path / "run", settings)
+    for event in job:
+        if isinstance(event, Step) and event.index == 2:
+            break
+    job.close()
+    events = list(train(volume, tmp_path / "run", settings, resume=True))
+    assert any(isinstance(event, Noted) and "Crops are 48 px" in event.message for event in events)
+    assert isinstance(events[-1], Finished)
+    # What was asked for is kept, so that the settings fit other volumes.
+    assert TrainSettings(**RunFolder.open(tmp_path / "run").settings).sampler.crop == 64
 
 
 def test_a_resumed_run_on_three_planes_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which slices are looked at together, and along which planes: decided on the volume."""
+"""Which slices are looked at together, along which planes, in crops of what size: decided on the volume."""
 
 from __future__ import annotations
 
@@ -29,20 +29,31 @@ def decided(settings: TrainSettings, volume: Volume, region: Box) -> tuple[Train
     settings : TrainSettings
         See :meth:`TrainSettings.resolved`.
     notes : tuple of str
-        What the user should know about the choice of planes.
+        What the user should know about the size of crops and the choice of planes.
     """
     found = isotropy(volume, region)
-    thickness = min(region.shape)
+    thickness, breadth = min(region.shape), min(region.shape[1:])
     resolved = settings.resolved(
-        volume.slice_step(region), region.shape[0], isotropic=found.isotropic, thickness=thickness
+        volume.slice_step(region),
+        region.shape[0],
+        isotropic=found.isotropic,
+        thickness=thickness,
+        breadth=breadth,
     )
+    given, sampler, notes = settings.sampler, resolved.sampler, []
+    if sampler != given:
+        notes.append(
+            f"Crops are {sampler.crop} px with a view shift of {sampler.view_shift} px in place of "
+            f"{given.crop} and {given.view_shift}: the region {region} measures {breadth} px along one edge "
+            "of its slices."
+        )
     wanted = settings.planes == "ortho" or (settings.planes == "auto" and found.isotropic)
     if wanted and resolved.planes == "xy":
-        return resolved, (
+        notes.append(
             f"Crops are cut from the plane xy alone: the region {region} is {thickness} px thick, and crops "
-            f"of {settings.sampler.crop} px shifted by up to {settings.sampler.view_shift} px need "
-            f"{settings.sampler.window} px in each plane. Smaller crops, or a smaller view shift, would fit.",
+            f"of {sampler.crop} px shifted by up to {sampler.view_shift} px need {sampler.window} px in each "
+            "plane. Smaller crops, or a smaller view shift, would fit."
         )
-    if settings.planes == "auto" and wanted:
-        return resolved, (f"Crops are cut from the planes xy, xz and yz: {found.reason}.",)
-    return resolved, ()
+    elif settings.planes == "auto" and wanted:
+        notes.append(f"Crops are cut from the planes xy, xz and yz: {found.reason}.")
+    return resolved, tuple(notes)

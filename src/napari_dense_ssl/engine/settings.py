@@ -51,6 +51,10 @@ class OptimiserSettings(BaseModel):
     )
 
 
+_INSIDE = 16
+"""Pixels across that a border trim has to leave of a crop."""
+
+
 class TrainSettings(BaseModel):
     """Everything that decides the outcome of a training run, and its budget."""
 
@@ -175,8 +179,16 @@ class TrainSettings(BaseModel):
             )
         return self
 
-    def resolved(self, slice_step: float, depth: int, *, isotropic: bool = False, thickness: int = 0) -> Self:
-        """Return settings in which the encoder's number of slices and the planes are decided.
+    def resolved(
+        self,
+        slice_step: float,
+        depth: int,
+        *,
+        isotropic: bool = False,
+        thickness: int | None = None,
+        breadth: int | None = None,
+    ) -> Self:
+        """Return settings in which what hangs on the volume is decided: slices, planes, and crops that fit.
 
         Parameters
         ----------
@@ -186,14 +198,22 @@ class TrainSettings(BaseModel):
             How many slices there are to learn from.
         isotropic : bool
             Whether all planes of the volume look alike.
-        thickness : int
+        thickness : int, optional
             Shortest edge of the region, px: all planes need room for a crop.
+        breadth : int, optional
+            Shortest edge of its slices, px. Smaller crops are taken where those that are wanted do not fit.
         """
         alone = self.context or not isinstance(self.objective, MaskedClustersSettings)
         encoder = self.encoder.resolved(float("inf") if alone else slice_step, depth)
+        sampler = self._sampler_within(self.sampler.window if breadth is None else breadth)
         wanted = self.planes == "ortho" or (self.planes == "auto" and isotropic)
-        planes = "ortho" if wanted and thickness >= self.sampler.window else "xy"
-        return self.model_copy(update={"encoder": encoder, "planes": planes})
+        planes = "ortho" if wanted and (thickness or 0) >= sampler.window else "xy"
+        return self.model_copy(update={"encoder": encoder, "planes": planes, "sampler": sampler})
+
+    def _sampler_within(self, breadth: int) -> SamplerSettings:
+        sampler = self.sampler.within(breadth, 2**self.encoder.stages)
+        trim = self.objective.border_trim if isinstance(self.objective, CrossSliceSettings) else 0
+        return sampler if sampler.crop >= 2 * trim + _INSIDE else self.sampler
 
     @model_validator(mode="after")
     def _objective_fits(self) -> Self:
@@ -201,9 +221,9 @@ class TrainSettings(BaseModel):
         if isinstance(objective, CrossSliceSettings):
             if self.context == 0:
                 raise ValueError("the objective cross-slice needs neighbouring slices: set context 2")
-            if 2 * objective.border_trim + 16 > crop:
+            if 2 * objective.border_trim + _INSIDE > crop:
                 raise ValueError(
-                    f"a border trim of {objective.border_trim} px leaves less than 16 px of a crop of "
+                    f"a border trim of {objective.border_trim} px leaves less than {_INSIDE} px of a crop of "
                     f"{crop} px"
                 )
             displaced = objective.equivariance_shift or not objective.same_window

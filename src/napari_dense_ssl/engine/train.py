@@ -88,7 +88,7 @@ def train(
     VolumeError
         If the volume is constant or holds no finite value, or cannot be read.
     RegionError
-        If the region is outside the volume, or smaller than a crop.
+        If the region is outside the volume, or too small: crops are made smaller to fit, down to 48 px.
     OutputError
         If the run folder exists, or cannot be written.
     RunError
@@ -130,7 +130,7 @@ class _Training:
         self._stopping = False
         self._last_report = 0.0
         self._last_losses: dict[str, float] = {}
-        self._about_planes: tuple[str, ...] = ()
+        self._about_volume: tuple[str, ...] = ()
 
     def run(self) -> Iterator[Event]:
         depth = self._region.shape[0]
@@ -139,7 +139,7 @@ class _Training:
             self._intensity = processes.first(self._something_to_learn)
             # Slices are looked at together where they lie close, but no more than the region has.
             found = processes.first(lambda: decided(self._written, self._volume, self._region))
-            self._settings, self._about_planes = settings, _ = found
+            self._settings, self._about_volume = settings, _ = found
             reach = max(settings.context, (settings.encoder.slices or 1) // 2)
             self._reach = max(reach, min(target_reach(settings), (depth - 1) // 2))
             use_threads(settings.threads or processes.cores)
@@ -251,7 +251,7 @@ class _Training:
                 "run": str(self._out),
             },
         )
-        for note in self._about_planes:
+        for note in self._about_volume:
             yield Noted(note)
         audits = Audits(settings, networks, self._volume, self._region, self._intensity, budget)
         live = LiveMaps(settings, networks, self._pretext, self._volume, self._intensity, self._watch, budget)

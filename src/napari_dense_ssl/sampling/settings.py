@@ -6,6 +6,13 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+_UNIT = 16
+"""Crops and shifts are multiples of it, px."""
+
+_LEAST_CROP = 48
+"""Crops are not made smaller than that to fit, px: more than half of their pixels would lie within 8 px
+of the edge, where no targets are."""
+
 
 class SamplerSettings(BaseModel):
     """Size of the crops, how they differ from each other, how far ahead they are read."""
@@ -16,7 +23,7 @@ class SamplerSettings(BaseModel):
         112,
         ge=32,
         le=1024,
-        multiple_of=16,
+        multiple_of=_UNIT,
         title="Crop",
         description="Edge of the crops that the student sees.",
         json_schema_extra={"unit": "px"},
@@ -28,7 +35,7 @@ class SamplerSettings(BaseModel):
         16,
         ge=0,
         le=512,
-        multiple_of=16,
+        multiple_of=_UNIT,
         title="View shift",
         description="Largest shift between two views of the same tissue; any whole number of pixels up "
         "to it occurs. 0 lets a code for the position pass unseen.",
@@ -88,3 +95,19 @@ class SamplerSettings(BaseModel):
     def window(self) -> int:
         """Edge of the clean window that targets are computed on, px: the crop and its shift."""
         return self.crop + self.view_shift
+
+    def within(self, edge: int, stride: int) -> Self:
+        """Return settings whose window fits into slices of an edge, px; the same where none does.
+
+        Parameters
+        ----------
+        edge : int
+            Shortest edge of the slices that crops are cut from, px.
+        stride : int
+            What a crop has to be a multiple of, px: the encoder's total stride.
+        """
+        if edge >= self.window:
+            return self
+        shift, unit = min(self.view_shift, _UNIT), max(_UNIT, stride)
+        crop = (edge - shift) // unit * unit
+        return self if crop < _LEAST_CROP else self.model_copy(update={"crop": crop, "view_shift": shift})
