@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QColorDialog, QLineEdit
 
 from napari_dense_ssl.core.class_tree import ClassTree
 from napari_dense_ssl.core.colours import class_colours
 from napari_dense_ssl.gui.class_groups import GroupsField
 from napari_dense_ssl.gui.class_model import ClassModel
-from napari_dense_ssl.gui.class_rows import COLOUR, ERROR, GREY, NAME, SHARE
+from napari_dense_ssl.gui.class_rows import COLOUR, ERROR, GREY, NAME, SHARE, SORT
 from napari_dense_ssl.gui.class_table import ClassTable
 from napari_dense_ssl.predict.class_figures import ClassFigures
 
@@ -316,3 +319,42 @@ def test_without_a_tree_there_is_a_button_in_the_sliders_place(table):
     table.model.set_tree(ClassTree(tuple((k if k == 0 else 254 + k, k + 1, float(k)) for k in range(254))))
     assert field.slider.isVisibleTo(field)
     assert not field.find_button.isVisibleTo(field)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_that_go_while_they_are_chosen_take_nothing_with_them(qtbot, seed):
+    """Searching, naming and grouping in any order; Qt's own tables of rows were torn once."""
+    chance, rng = random.Random(seed), np.random.default_rng(seed)
+    model = ClassModel(20)
+    table = ClassTable(model)
+    qtbot.addWidget(table)
+    table.show()
+
+    def compute():
+        maps = rng.choice(np.arange(1, chance.choice([6, 12, 21])), (32, 32)).astype(np.uint8)
+        table.set_figures(ClassFigures.of(maps, *rng.random((2, 32, 32))), whole=False)
+
+    def choose():
+        table.select(chance.sample(table.rows.labels, min(2, len(table.rows.labels))))
+        chance.choice((table.isolate_button, table.hide_button, table.all_button)).click()
+
+    def search():
+        table.search.setText(chance.choice(["", "1", "a name", "nobody has it"]))
+
+    def name():
+        label = chance.choice(table.rows.labels)
+        (chosen,) = table.rows.match(table.rows.index(0, NAME), SORT, float(label)) or [None]
+        table.rows.setData(chosen, chance.choice(["a name", "another"]), Qt.ItemDataRole.EditRole)
+
+    def group():
+        model.do(model.book.merge(chance.sample(range(20), 2)))
+
+    compute()
+    for _ in range(300):
+        chance.choice([compute, choose, choose, search, search, name, group, model.undo])()
+        if chance.random() < 0.2:
+            QTest.qWait(1)
+    QTest.qWait(1)
+    table.search.clear()
+    assert table.sorted.rowCount() == len(table.rows.labels)
+    assert set(table.selection()) == set(model.widened(model.chosen))

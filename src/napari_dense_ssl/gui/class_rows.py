@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
@@ -29,6 +30,11 @@ class ClassRows(QAbstractTableModel):
     ----------
     model : ClassModel
         Names, colours, and which are hidden: the check box of a row.
+
+    Attributes
+    ----------
+    telling : bool
+        Whether views are being told of a change: nothing may be changed by what they do then.
     """
 
     def __init__(self, model: ClassModel) -> None:
@@ -38,6 +44,7 @@ class ClassRows(QAbstractTableModel):
         self.whole = False
         self.figures = ClassFigures()
         self._share = self._grey = self._error = np.zeros(256)
+        self.telling = False
         self.use(model)
 
     def use(self, model: ClassModel) -> None:
@@ -68,19 +75,36 @@ class ClassRows(QAbstractTableModel):
             self.whole = whole
             self.headerDataChanged.emit(Qt.Orientation.Horizontal, SHARE, SHARE)
         if labels != self.labels:
-            self.layoutAboutToBeChanged.emit()
-            kept = self.persistentIndexList()
-            held = [self.labels[index.row()] for index in kept]
-            self.labels = labels
-            rows = {label: row for row, label in enumerate(labels)}
-            moved = [
-                self.index(rows[label], index.column()) if label in rows else QModelIndex()
-                for label, index in zip(held, kept, strict=True)
-            ]
-            self.changePersistentIndexList(kept, moved)
-            self.layoutChanged.emit()
+            with self._telling():
+                self._take_rows(labels)
         elif labels and self._words() != before:
-            self.dataChanged.emit(self.index(0, SHARE), self.index(len(labels) - 1, ERROR))
+            self._tell(SHARE, ERROR)
+
+    def _take_rows(self, labels: list[int]) -> None:
+        self.layoutAboutToBeChanged.emit()
+        kept = self.persistentIndexList()
+        held = [self.labels[index.row()] for index in kept]
+        self.labels = labels
+        rows = {label: row for row, label in enumerate(labels)}
+        moved = [
+            self.index(rows[label], index.column()) if label in rows else QModelIndex()
+            for label, index in zip(held, kept, strict=True)
+        ]
+        self.changePersistentIndexList(kept, moved)
+        self.layoutChanged.emit()
+
+    def _tell(self, first: int, last: int) -> None:
+        """Tell views that columns have changed."""
+        with self._telling():
+            self.dataChanged.emit(self.index(0, first), self.index(len(self.labels) - 1, last))
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        before, self.telling = self.telling, True
+        try:
+            yield
+        finally:
+            self.telling = before
 
     def _words(self) -> list[tuple[str, str, str]]:
         """Return what the rows show of the figures: what looks the same need not be drawn again."""
@@ -95,7 +119,7 @@ class ClassRows(QAbstractTableModel):
 
     def _look_changed(self) -> None:
         if self.labels:
-            self.dataChanged.emit(self.index(0, NAME), self.index(len(self.labels) - 1, COLOUR))
+            self._tell(NAME, COLOUR)
 
     def _regrouped(self) -> None:
         self.set_figures(self.figures, self.whole)

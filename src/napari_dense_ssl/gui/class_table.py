@@ -15,6 +15,7 @@ from qtpy.QtCore import (
     QSize,
     QSortFilterProxyModel,
     Qt,
+    QTimer,
     Signal,
 )
 from qtpy.QtGui import QColor
@@ -106,7 +107,11 @@ class ClassTable(QWidget):
         layout.addWidget(self.search)
         layout.addWidget(self.view, 1)
         layout.addLayout(row)
-        self.search.textChanged.connect(self.sorted.setFilterFixedString)
+        self._filtering = False
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self._selected)
+        self.search.textChanged.connect(self._filter)
         self.view.selectionModel().selectionChanged.connect(self._selected)
         self.isolate_button.clicked.connect(lambda: self.model.isolate(self.selection()))
         self.hide_button.clicked.connect(self._hide)
@@ -173,7 +178,25 @@ class ClassTable(QWidget):
         if room > self.view.horizontalHeader().sectionSize(GREY):
             self.view.horizontalHeader().resizeSection(GREY, room)
 
+    def _filter(self, text: str) -> None:
+        self._filtering = True
+        try:
+            self.sorted.setFilterFixedString(text)
+        finally:
+            self._filtering = False
+        self._selected()
+
     def _selected(self, *_: Any) -> None:
+        """Take over what is chosen; once rows are where they belong, where they are being filtered.
+
+        Rows that go while they are chosen change the selection before Qt is done with them. Whatever made
+        the rows tell of a change then (another look, for one) would tear the proxy's tables of rows.
+        """
+        if self._filtering:
+            return  # comes at its end
+        if self.rows.telling:
+            self._later.start()
+            return
         self.model.choose(self.selection())
         self._update_buttons()
         self.chosen.emit()
