@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qtpy.QtGui import QOpenGLContext
+from qtpy.QtGui import QCursor, QOpenGLContext
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
 
 
@@ -41,3 +41,21 @@ def test_the_canvas_is_what_opengl_means_when_layers_go(qtbot, make_napari_viewe
     assert found
     assert QOpenGLContext.currentContext() is canvas.context()
     assert all(context is canvas.context() for context in found)
+
+
+def test_the_status_bar_speaks_of_class_maps_when_the_view_is_turned_to_3d_under_the_mouse(
+    qtbot, make_napari_viewer
+):
+    viewer = make_napari_viewer(show=True)
+    viewer.window.add_plugin_dock_widget("napari-dense-ssl", "Volume")
+    labels = np.full((8, 64, 64), 2, np.uint8)
+    viewer.add_labels(labels, features={"class": ["not predicted", "0", "membrane"]})
+    canvas = _canvas(viewer)
+    qtbot.waitUntil(lambda: canvas.width() > 100)
+    qtbot.wait(200)
+    QCursor.setPos(canvas.mapToGlobal(canvas.rect().center()))
+    qtbot.waitUntil(lambda: viewer.mouse_over_canvas)
+    qtbot.wait(200)
+    viewer.dims.ndisplay = 3
+    status, _ = viewer._calc_status_from_cursor()
+    assert "membrane" in status["value"]

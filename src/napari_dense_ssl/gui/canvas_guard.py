@@ -1,4 +1,4 @@
-"""Removing a layer must not end in a crash of the graphics driver."""
+"""What napari 0.9 leaves to chance in its canvas, and what of it our layers would fall for."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from qtpy.compat import isalive
+from qtpy.QtCore import QEvent, QPointF, Qt
+from qtpy.QtGui import QCursor, QMouseEvent
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
-from qtpy.QtWidgets import QMainWindow, QWidget
+from qtpy.QtWidgets import QApplication, QMainWindow, QWidget
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -24,7 +26,7 @@ def central_widget(widget: QWidget) -> QWidget | None:
 
 
 def guard_canvas(viewer: Viewer, widget: QWidget) -> None:
-    """Have a viewer's canvas be what OpenGL commands are meant for whenever layers are removed.
+    """Have a viewer's canvas be what OpenGL commands are meant for, and know where the mouse is.
 
     napari 0.9 frees what a removed layer had on the graphics card at once, but does not say first that its
     canvas is meant. Mostly Qt's own drawing of the window is; so shader programs are not freed where the
@@ -53,3 +55,28 @@ def guard_canvas(viewer: Viewer, widget: QWidget) -> None:
     viewer.layers.events.removing.connect(make_current)
     # Where several layers are removed at once, what they had is freed at the end.
     viewer.layers.events.end_batch.connect(make_current, position="first")
+
+    def say_where_the_mouse_is(event: Any = None) -> None:
+        canvas = known()
+        if canvas is not None and isalive(canvas):
+            _move_mouse_to_where_it_is(canvas)
+
+    viewer.dims.events.ndisplay.connect(say_where_the_mouse_is)
+
+
+def _move_mouse_to_where_it_is(canvas: QWidget) -> None:
+    """Have napari look anew along the line of view that the mouse stands on.
+
+    Its status bar asks labels layers that have features, as class maps do, what lies along that line. It is
+    found when the mouse is moved, not when the view is turned to 3-D under it: until then the layers raise a
+    ``TypeError``.
+    """
+    there = QCursor.pos()
+    place = canvas.mapFromGlobal(there)
+    if not canvas.rect().contains(place):
+        return
+    none = Qt.MouseButton.NoButton
+    moved = QMouseEvent(
+        QEvent.Type.MouseMove, QPointF(place), QPointF(there), none, none, Qt.KeyboardModifier.NoModifier
+    )
+    QApplication.sendEvent(canvas, moved)
