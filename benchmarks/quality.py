@@ -164,44 +164,74 @@ def once(
     log: RunsLog,
 ) -> dict[str, str]:
     """Look a run up in the log, or do it and enter it."""
-    decides: Row = {"volume": case.name, "method": name, "seed": seed}
-    settings: TrainSettings | None = None
     if name in RECIPES:
-        start = RECIPES[name].settings()
         update = {"minutes": minutes, "steps": steps, "seed": seed, "roi": str(case.fit_box)}
-        settings = TrainSettings.model_validate(start.model_dump() | update)
-        decides["settings"] = settings.model_dump(
-            mode="json", exclude={"threads", "preview_seconds", "checkpoint_seconds"}
+        settings = TrainSettings.model_validate(RECIPES[name].settings().model_dump() | update)
+        return once_trained(
+            case, name, settings, options.out, log, quick=options.quick, probes=options.probes
         )
-        decides["probe"] = ProbeSettings().model_dump(mode="json") if options.probes else None
-    elif name == "supervised":
-        decides |= {
-            "minutes": minutes,
-            "steps": steps,
-            "settings": TrainSettings().encoder.model_dump(mode="json"),
-        }
+    decides: Row = {"volume": case.name, "method": name, "seed": seed}
+    if name == "supervised":
+        encoder = TrainSettings().encoder.model_dump(mode="json")
+        decides |= {"minutes": minutes, "steps": steps, "settings": encoder}
+    else:
+        minutes = steps = None
+    return _logged(
+        log,
+        decides,
+        {"minutes": minutes, "steps": steps},
+        options.out,
+        lambda key: baseline(case, name, seed, minutes, steps),
+    )
+
+
+def once_trained(
+    case: Case,
+    name: str,
+    settings: TrainSettings,
+    out: Path,
+    log: RunsLog,
+    *,
+    quick: bool = False,
+    probes: bool = False,
+) -> dict[str, str]:
+    """Look a training and its figures up in the log, or do it and enter it."""
+    decides: Row = {"volume": case.name, "method": name, "seed": settings.seed}
+    decides["settings"] = settings.model_dump(
+        mode="json", exclude={"threads", "preview_seconds", "checkpoint_seconds"}
+    )
+    decides["probe"] = ProbeSettings().model_dump(mode="json") if probes else None
+    return _logged(
+        log,
+        decides,
+        {"minutes": settings.minutes, "steps": settings.steps},
+        out,
+        lambda key: recipe(case, settings, out / "runs" / key, quick, probes),
+    )
+
+
+def _logged(
+    log: RunsLog, decides: Row, budget: Row, out: Path, run: Callable[[str], tuple[Row, np.ndarray]]
+) -> dict[str, str]:
     key = settings_hash(decides)
     logged = log.find(key)
     if logged is not None:
         return logged
     begun = time.perf_counter()
-    if settings is not None:
-        row, picture = recipe(case, settings, options.out / "runs" / key, options.quick, options.probes)
-    else:
-        row, picture = baseline(case, name, seed, minutes, steps)
-    maps = options.out / "maps"
+    row, picture = run(key)
+    maps = out / "maps"
     maps.mkdir(parents=True, exist_ok=True)
     np.save(maps / f"{key}.npy", picture)
-    trained = name in RECIPES or name == "supervised"
     facts = {
         "hash": key,
-        "volume": case.name,
-        "method": name,
-        "seed": seed,
+        "volume": decides["volume"],
+        "method": decides["method"],
+        "seed": decides["seed"],
         "version": napari_dense_ssl.__version__,
+        "seconds": time.perf_counter() - begun,
+        "settings": decides.get("settings", {}),
     }
-    facts |= {"minutes": minutes if trained else None, "seconds": time.perf_counter() - begun}
-    return log.append({"steps": steps} | row | facts | {"settings": decides.get("settings", {})})
+    return log.append(budget | row | facts)
 
 
 if __name__ == "__main__":

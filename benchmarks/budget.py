@@ -1,0 +1,134 @@
+"""What more training buys, and what a larger network does: steps against mi_frac.
+
+    python benchmarks/budget.py [--volume vnc] [--steps 75,300,1200,3000] [--networks default,wide]
+        [--seeds 0] [--out budget] [--log benchmarks/runs.csv] [--picture PNG] [--draw-only]
+
+Trains ``masked-clusters`` with each network for each number of steps, predicts, scores and audits. Runs are
+lines of the log that ``quality.py`` keeps; what it has is not measured again. The picture shows all runs of
+the recipe that the log has for the volume, and k-means on the filter bank beside them.
+
+A run in steps is worth the same on any machine, in minutes it is not: the seconds a step that are printed
+are of this one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+from napari_dense_ssl.engine import RECIPES, TrainSettings
+from napari_dense_ssl.model.device import use_threads
+from quality import once_trained
+from runs_log import RunsLog
+from volumes import Case, cases
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+RECIPE = "masked-clusters"
+NETWORKS: dict[str, dict[str, Any]] = {
+    "small": {"widths": (16, 32, 64), "features": 32},
+    "default": {},
+    "wide": {"widths": (64, 128, 256), "features": 128},
+}
+
+
+def settings_of(case: Case, network: str, steps: int, seed: int) -> TrainSettings:
+    """Return the recipe with a network and a budget in steps, on the volume's fit slices."""
+    table = RECIPES[RECIPE].settings().model_dump()
+    table["encoder"] |= NETWORKS[network]
+    table |= {"minutes": None, "steps": steps, "seed": seed, "roi": str(case.fit_box)}
+    return TrainSettings.model_validate(table)
+
+
+def network_of(row: dict[str, str]) -> str | None:
+    """Return the name of the network that a logged run had; None where it differs in anything else."""
+    settings = ast.literal_eval(row["settings"])
+    default = json.loads(RECIPES[RECIPE].settings().model_dump_json())
+    for part in ("objective", "optimiser"):
+        if settings[part] != default[part]:
+            return None
+    for name, update in NETWORKS.items():
+        wanted = default["encoder"] | json.loads(json.dumps(update))
+        if settings["encoder"] == wanted:
+            return name
+    return None
+
+
+def draw(path: Path, case: Case, log: RunsLog) -> None:
+    """Draw mi_frac against steps, a line a network, a point a run."""
+    runs: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    for row in log.rows:
+        if row["volume"] == case.name and row["method"] == RECIPE and row["mi_frac"]:
+            network = network_of(row)
+            if network is not None:
+                runs[network].append((int(row["steps"]), float(row["mi_frac"])))
+    if not runs:
+        raise SystemExit(f"The log has no runs of {RECIPE} on {case.name} yet; run without --draw-only.")
+    figure, axis = plt.subplots(figsize=(6.4, 4))
+    for network in (name for name in NETWORKS if name in runs):
+        steps, scores = zip(*sorted(runs[network]), strict=True)
+        axis.plot(steps, scores, "o-", label=f"{network} network")
+    filters = [
+        float(row["mi_frac"])
+        for row in log.rows
+        if row["volume"] == case.name and row["method"] == "kmeans-filters"
+    ]
+    if filters:
+        axis.axhline(filters[-1], color="0.4", linestyle="--", label="k-means on the filter bank")
+    axis.set_xscale("log")
+    axis.set_xlabel("training steps (batches of 12 crops of 112 px)")
+    axis.set_ylabel("mi_frac, share of the truth's information")
+    axis.set_title(f"{RECIPE} on {case.name}")
+    axis.grid(alpha=0.3)
+    axis.legend()
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--volume", default="vnc")
+    parser.add_argument("--steps", default="75,300,1200,3000")
+    parser.add_argument("--networks", default="default,wide")
+    parser.add_argument("--seeds", default="0")
+    parser.add_argument("--out", type=Path, default=Path("budget"))
+    parser.add_argument("--log", type=Path, default=Path(__file__).with_name("runs.csv"))
+    parser.add_argument("--picture", type=Path, default=None)
+    parser.add_argument("--draw-only", action="store_true")
+    parser.add_argument("--threads", type=int, default=None)
+    options = parser.parse_args()
+    use_threads(options.threads)
+    networks = options.networks.split(",")
+    unknown = [name for name in networks if name not in NETWORKS]
+    if unknown:
+        parser.error(f"no network named {', '.join(unknown)}; there are {', '.join(NETWORKS)}")
+    log, case = RunsLog(options.log), cases([options.volume])[0]
+    if not options.draw_only:
+        for steps in (int(part) for part in options.steps.split(",")):
+            for network in networks:
+                for seed in (int(part) for part in options.seeds.split(",")):
+                    settings = settings_of(case, network, steps, seed)
+                    row = once_trained(case, RECIPE, settings, options.out, log)
+                    print(
+                        f"{case.name}, {network} network, {steps} steps, seed {seed}: mi_frac "
+                        f"{row['mi_frac']}, mIoU {row['miou']}, {row['verdict']}, {row['seconds']} s in all",
+                        flush=True,
+                    )
+    picture = options.picture or options.out / f"budget-{case.name}.png"
+    draw(picture, case, log)
+    print(picture)
+
+
+if __name__ == "__main__":
+    main()
