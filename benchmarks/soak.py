@@ -34,7 +34,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from soak_ears import Ears, census, rss, settle, threads_left, widgets_left
+from soak_ears import Ears, census, held_by, rss, settle, threads_left, widgets_left
 from soak_person import Person
 
 STOP_SECONDS = 10.0
@@ -100,7 +100,9 @@ class Soak:
         settle()
         for kind, names in (("threads", threads_left()), ("widgets or Qt objects", widgets_left())):
             if names:
-                self.ears.hear(f"{kind} left", ", ".join(names))
+                docks = [name for name in names if name.endswith("Dock")]
+                holders = [f"\n{held_by(name)}" for name in docks[:1]]
+                self.ears.hear(f"{kind} left", ", ".join(names) + "".join(holders))
         self.rests.append((time.monotonic() - self.begun, rss(), census()))
         if self.trace:
             print(f"{self.rests[-1][0]:7.1f} s  at rest, {self.rests[-1][1]:.0f} MB", flush=True)

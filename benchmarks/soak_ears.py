@@ -11,7 +11,7 @@ import traceback
 import warnings
 from collections import Counter
 from contextlib import suppress
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 import psutil
@@ -27,7 +27,8 @@ KEPT = frozenset({"SessionRuns"})
 
 REFUSALS = re.compile(
     r"being trained in this napari already|slider stands outside|out of view|which no layer here shows"
-    r"|is another volume|budget is|holds a run already|exists already|has no checkpoint yet|No run is chosen"
+    r"|is another volume|cannot be resumed|budget is|holds a run already|exists already|has no checkpoint yet"
+    r"|No run is chosen"
 )
 """Sentences with which the docks rightly refuse something."""
 
@@ -141,6 +142,54 @@ def widgets_left() -> list[str]:
         and type(thing).__name__ not in KEPT
     ]
     return sorted(type(thing).__name__ for thing in (*ours, *held))
+
+
+def held_by(name: str, most: int = 20_000) -> str:
+    """Return what keeps an object of ours of that class alive.
+
+    Who refers to it is asked, and who refers to them, until a frame, the names of a module or something
+    that the garbage collector does not know of is met; the way there is told, by types.
+    """
+    thing = next((thing for thing in gc.get_objects() if type(thing).__name__ == name), None)
+    if thing is None:
+        return f"{name} is gone"
+    found: list[Any] = [thing]
+    parents = [-1]
+    known = {id(thing), id(found), id(parents)}
+    ends: list[int] = []
+    for at in range(most):
+        if at >= len(found) or ends:
+            break
+        holders = gc.get_referrers(found[at])
+        known.add(id(holders))
+        before = len(found)
+        for holder in holders:
+            if id(holder) in known or holder is sys._getframe():
+                continue
+            known.add(id(holder))
+            found.append(holder)
+            parents.append(at)
+            if isinstance(holder, FrameType) or (type(holder) is dict and "__name__" in holder):
+                ends.append(len(found) - 1)
+        if len(found) == before and not ends:
+            last = at
+    ways = []
+    for end in ends[:3] or [last]:
+        way, at = [], end
+        while at >= 0:
+            way.append(_short(found[at]))
+            at = parents[at]
+        ways.append(" -> ".join(way))
+    return "\n".join(ways)
+
+
+def _short(thing: Any) -> str:
+    if isinstance(thing, FrameType):
+        return f"frame of {thing.f_code.co_qualname}"
+    if type(thing) is dict:
+        return f"dict of {', '.join(map(str, list(thing)[:4])):.80}"
+    said = getattr(thing, "__qualname__", "") if callable(thing) else ""
+    return f"{type(thing).__name__} {said}".strip()
 
 
 def rss() -> float:
