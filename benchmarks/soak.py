@@ -40,6 +40,7 @@ from soak_person import Person
 STOP_SECONDS = 10.0
 GROWTH_MB = 2.0  # a minute
 GROWTH_SHARE = 0.05
+DASK_CACHE = 16 << 20  # bytes; full before memory is compared
 LISTED = frozenset({"JobWorker", "Mailbox"})  # napari's list of tasks keeps these, empty, while it runs
 LEAST_RESTS = 6  # below that, memory is not judged
 
@@ -154,7 +155,11 @@ def main() -> None:
 
 def soaked(folder: Path, options: argparse.Namespace) -> int:
     import napari
+    from napari.utils import resize_dask_cache
     from qtpy.QtWidgets import QApplication
+
+    # napari keeps what dask computed, up to a tenth of the machine's memory: hours of use to fill it.
+    resize_dask_cache(DASK_CACHE)
 
     def make_viewer() -> Any:
         viewer = napari.Viewer()

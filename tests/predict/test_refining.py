@@ -8,10 +8,13 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from napari_dense_ssl.core.geometry import Box
+from napari_dense_ssl.predict import refined_fit
+from napari_dense_ssl.predict.classifier import Classifier
 from napari_dense_ssl.predict.predictor import Predictor
 from napari_dense_ssl.predict.probe_encoder import ProbeEncoder
-from napari_dense_ssl.predict.probe_fit import fit_probe
 from napari_dense_ssl.predict.probe_settings import ProbeSettings
+from napari_dense_ssl.predict.refined_fit import fit_probe
+from napari_dense_ssl.predict.refining import Refined
 from napari_dense_ssl.predict.refining_windows import read_windows
 from napari_dense_ssl.predict.scribbles import Scribbles
 from napari_dense_ssl.volume import Intensity, Volume
@@ -119,3 +122,57 @@ def test_the_same_seed_refines_to_the_same_classifier(stripes, small_encoder, cp
     for (weight, bias), (other, shift) in zip(found[0].layers, found[1].layers, strict=True):
         np.testing.assert_array_equal(weight, other)
         np.testing.assert_array_equal(bias, shift)
+
+
+def _fitted(volume, drawn, encoder, device, **settings):
+    chosen = ProbeSettings(tile=96, classifier="discriminants", **settings)
+    probe = ProbeEncoder(encoder, chosen, len(drawn.ids))
+    job = fit_probe(
+        Predictor(probe, device, chosen), volume, drawn, Box.whole(volume.shape), volume.intensity(), chosen
+    )
+    classifier, events = _finished(job)
+    return classifier, probe, [event.message for event in events if hasattr(event, "message")]
+
+
+def test_refining_that_makes_it_worse_is_left_out(stripes, small_encoder, cpu, monkeypatch):
+    """The check is real, what it checks is not: a refined network that takes each class for the other."""
+    volume, truth = stripes
+    drawn = _scribbles(truth)
+
+    def spoiled(encoder, device, windows, start, spread, areas, settings):
+        yield from ()
+        ((weight, bias),) = start.layers
+        return Refined(encoder.network, Classifier(((-weight, -bias),)))
+
+    monkeypatch.setattr(refined_fit, "refine", spoiled)
+    plain, _, _ = _fitted(volume, drawn, small_encoder, cpu)
+    checked, probe, said = _fitted(volume, drawn, small_encoder, cpu, refine_steps=10)
+    assert any("left out" in message for message in said)
+    assert probe.network is small_encoder
+    for (weight, bias), (other, shift) in zip(plain.layers, checked.layers, strict=True):
+        np.testing.assert_array_equal(weight, other)
+        np.testing.assert_array_equal(bias, shift)
+    blind, _, said = _fitted(volume, drawn, small_encoder, cpu, refine_steps=10, refine_check=False)
+    assert not any("left out" in message for message in said)
+    assert not np.allclose(blind.layers[0][0], plain.layers[0][0])
+
+
+def test_refining_that_helps_is_done_after_the_check(stripes, small_encoder, cpu):
+    volume, truth = stripes
+    drawn = _scribbles(truth)
+    _, probe, said = _fitted(
+        volume, drawn, small_encoder, cpu, features="embedding", refine_steps=60, refine_rate=1e-3
+    )
+    (message,) = (text for text in said if "one half" in text)
+    assert message.endswith("refining is done.")
+    assert probe.network is not small_encoder
+
+
+def test_halves_of_scribbles_have_all_classes_or_there_are_none(stripes):
+    drawn = _scribbles(stripes[1])
+    seen = refined_fit._half_of(drawn, 0)
+    for part in (drawn.part(seen), drawn.part(~seen)):
+        assert set(part.classes) == {0, 1}
+        assert len(np.unique(part.places[:, 0])) == 1  # whole slices
+    alone = drawn.part((drawn.classes == 0) | (drawn.places[:, 0] == 0))
+    assert refined_fit._half_of(alone, 0) is None

@@ -10,18 +10,12 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dense_ssl.core.events import Beat, Noted
+from napari_dense_ssl.core.events import Beat
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.predict.classifier import Classifier, fitting, held_out_logits
-from napari_dense_ssl.predict.pixel_features import gathered
-from napari_dense_ssl.predict.predictor import Predictor
 from napari_dense_ssl.predict.prior import class_areas, doubt, sharpness
-from napari_dense_ssl.predict.probe_encoder import ProbeEncoder
 from napari_dense_ssl.predict.probe_settings import ProbeSettings
-from napari_dense_ssl.predict.refining import refine
-from napari_dense_ssl.predict.refining_windows import read_windows
 from napari_dense_ssl.predict.scribbles import Scribbles
-from napari_dense_ssl.volume import Intensity, Volume
 
 T = TypeVar("T")
 Prior = Literal["balanced", "between", "volume"]
@@ -73,78 +67,6 @@ class Fitted:
         return self.classifier.adjusted(self.factor, shift)
 
 
-def fit_probe(
-    predictor: Predictor,
-    volume: Volume,
-    scribbles: Scribbles,
-    region: Box,
-    intensity: Intensity,
-    settings: ProbeSettings,
-) -> Generator[Beat | Noted, None, Classifier]:
-    """Encode what is scribbled on and fit the classifier.
-
-    Parameters
-    ----------
-    predictor : Predictor
-        Of a :class:`~napari_dense_ssl.predict.probe_encoder.ProbeEncoder`.
-    volume : Volume
-    scribbles : Scribbles
-    region : Box
-        Where class areas are estimated, in the slices that have scribbles.
-    intensity : Intensity
-    settings : ProbeSettings
-
-    Yields
-    ------
-    Beat or Noted
-
-    Returns
-    -------
-    Classifier
-        Calibrated, with the class areas of the settings.
-    """
-    drawn = scribbles.limited(settings.most_pixels, settings.seed)
-    refines = settings.refine_steps > 0 and "embedding" in settings.features
-    others = np.zeros((0, 3), np.int64)
-    if needs_areas(settings) or refines:
-        others = unlabelled_places(drawn.places, region, settings.seed)
-    features = yield from gathered(predictor, volume, np.concatenate([drawn.places, others]), intensity)
-    # A linear classifier can go on learning together with the encoder.
-    chosen = settings.model_copy(update={"classifier": "discriminants"}) if refines else settings
-    fitted = yield from fit_pixels(features[: len(drawn.places)], drawn, chosen)
-    unlabelled = features[len(drawn.places) :]
-    if refines:
-        areas = fitted.areas(unlabelled)
-        encoder = _probe_encoder(predictor)
-        windows = yield from read_windows(
-            volume,
-            drawn,
-            region,
-            intensity,
-            slices=encoder.slices,
-            multiple=encoder.multiple,
-            seed=settings.seed,
-        )
-        start = fitted.classifier.adjusted(fitted.factor, np.zeros(len(areas)))
-        refined = yield from refine(
-            encoder, predictor.device, windows, start, features.std(0), areas, settings
-        )
-        encoder.network, fitted = refined.encoder, Fitted(refined.classifier, 1.0, fitted.counts)
-        unlabelled = yield from gathered(predictor, volume, others, intensity)
-    areas = fitted.areas(unlabelled)
-    if needs_areas(settings):
-        found = ", ".join(f"{k}: {area:.1%}" for k, area in zip(scribbles.ids, areas, strict=True))
-        yield Noted(f"Estimated areas of the classes where nothing is scribbled: {found}.")
-    return fitted.with_areas(areas, settings.prior)
-
-
-def _probe_encoder(predictor: Predictor) -> ProbeEncoder:
-    encoder = predictor.encoder
-    if not isinstance(encoder, ProbeEncoder):
-        raise TypeError(f"the predictor's encoder is a {type(encoder).__name__}, expected a ProbeEncoder")
-    return encoder
-
-
 def needs_areas(settings: ProbeSettings) -> bool:
     """Whether the prior depends on how common classes are."""
     return _SHARE_OF_PRIOR[settings.prior] > 0
@@ -161,7 +83,7 @@ def fit_pixels(
         Every tenth of a second. A generator that is closed there waits for nothing: what its thread is
         computing ends by itself, with the start of the classifier that is under way.
     """
-    groups = _groups(drawn.places)
+    groups = held_together(drawn.places)
     # One start says how far to believe five as well as five do (docs/probe.md), in a fifth of the time.
     alone = settings.model_copy(update={"members": 1})
     logits, truth = yield from _beating(held_out_logits(features, drawn.classes, groups, alone))
@@ -203,7 +125,7 @@ def unlabelled_places(places: NDArray[np.int64], region: Box, seed: int) -> NDAr
     return np.concatenate([grid + corner for corner in sorted(set(corners))]).astype(np.int64)
 
 
-def _groups(places: NDArray[np.int64]) -> NDArray[np.int64]:
+def held_together(places: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return what is held out together: slices, or squares of the only slice."""
     z = places[:, 0]
     if len(np.unique(z)) > 1:

@@ -54,6 +54,12 @@ class ProbeSettings(TileSettings):
     refine_rate: float = Field(
         5e-4, gt=0, le=0.1, title="Refining rate", description="Learning rate of these steps."
     )
+    refine_check: bool = Field(
+        True,
+        title="Check refining",
+        description="Refine on one half of the scribbles first, in half the steps, and leave it out where it "
+        "names the other half worse. Takes half as long again.",
+    )
     most_pixels: int = Field(
         2000,
         ge=10,

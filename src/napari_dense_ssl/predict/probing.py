@@ -14,8 +14,8 @@ from napari_dense_ssl.model.run_folder import RunFolder
 from napari_dense_ssl.predict.blocks import Plan, flat_blocks
 from napari_dense_ssl.predict.predictor import Predictor
 from napari_dense_ssl.predict.probe_encoder import ProbeEncoder
-from napari_dense_ssl.predict.probe_fit import fit_probe
 from napari_dense_ssl.predict.probe_settings import ProbeSettings
+from napari_dense_ssl.predict.refined_fit import fit_probe
 from napari_dense_ssl.predict.scribbles import Scribbles, read_scribbles
 from napari_dense_ssl.predict.views import compared_views
 from napari_dense_ssl.predict.whole import prepare_output, provenance_of, write_blocks

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from napari_dense_ssl.core.events import Beat, Noted
+from napari_dense_ssl.core.events import Beat
 from napari_dense_ssl.core.geometry import Symmetry
 from napari_dense_ssl.model.averaging import ema_teacher
 from napari_dense_ssl.model.device import Device
@@ -93,7 +93,7 @@ def refine(
     spread: NDArray[np.float64],
     areas: NDArray[np.float64],
     settings: ProbeSettings,
-) -> Generator[Beat | Noted, None, Refined]:
+) -> Generator[Beat, None, Refined]:
     """Train a copy of an encoder on scribbled pixels, and on what its own average is sure of.
 
     The loss is the cross-entropy of the scribbled pixels of a crop, each class weighing the same, and that
@@ -120,7 +120,7 @@ def refine(
 
     Yields
     ------
-    Beat or Noted
+    Beat
 
     References
     ----------
@@ -144,7 +144,6 @@ def refine(
     generator.manual_seed(int(rng.integers(2**62)))
     weights = _class_weights(windows.counts, device)
     steps = settings.refine_steps
-    yield Noted(f"The encoder is refined on the scribbles in {steps} steps.")
     for step in range(1, steps + 1):
         images, labels = windows.batch(_BATCH, rng)
         clean = device.to_device(torch.from_numpy(images)).contiguous(memory_format=torch.channels_last)

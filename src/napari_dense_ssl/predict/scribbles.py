@@ -74,6 +74,10 @@ class Scribbles:
         digest.update(self.ids[self.classes].tobytes())
         return digest.hexdigest()[:16]
 
+    def part(self, chosen: NDArray[np.bool_]) -> Scribbles:
+        """Return those pixels that are chosen ``(N,)``; classes keep their numbers."""
+        return Scribbles(self.places[chosen], self.classes[chosen], self.ids)
+
     def limited(self, most: int, seed: int) -> Scribbles:
         """Return at most that many pixels of each class, drawn at random."""
         rng = np.random.default_rng(seed)
