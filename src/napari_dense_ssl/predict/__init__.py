@@ -9,9 +9,10 @@ person asks for and ``following.py`` what they look at, into the bounded memory 
 ``class_figures.py`` counts classes, ``class_tree.py`` orders them by how they meet
 (``class_meetings.py``); ``probing.py`` turns scribbles into a segmentation: ``scribbles.py``
 reads them, ``pixel_features.py`` encodes their pixels, ``probe_fit.py`` fits the classifier of
-``classifier.py``, ``prior.py`` says how common the classes are, ``refined_fit.py`` does so for a volume and lets
-``refining.py`` train the encoder on the scribbles where that is of use. ``scribbling.py`` does the same while a
-person paints on the bounded array of ``sparse_labels.py``, with the features of ``feature_cache.py``;
+``classifier.py``, ``prior.py`` says how common the classes are, ``refined_fit.py`` does so for a volume
+and lets ``refining.py`` train the encoder on the scribbles where that is of use. ``scribbling.py`` does
+the same while a person paints on the bounded array of ``sparse_labels.py``, with the features of
+``feature_cache.py``;
 ``suggest.py`` says where to go on, ``scribble_files.py`` keeps scribbles on disk, ``label_counts.py``
 counts the result.
 :mod:`~napari_dense_ssl.predict.settings` and :mod:`~napari_dense_ssl.predict.probe_settings` are free of
