@@ -29,15 +29,20 @@ def medians(rows: list[dict[str, str]]) -> dict[str, dict[str, str]]:
         for name in FIGURES:
             values = [float(row[name]) for row in mine if row[name]]
             table[method][name] = f"{statistics.median(values):.3f}" if values else ""
+        steps = [int(row["steps"]) for row in mine if row["steps"]]
+        table[method]["steps"] = f"{statistics.median(steps):.0f}" if steps else ""
         table[method]["verdict"] = ", ".join(dict.fromkeys(row["verdict"] for row in mine if row["verdict"]))
     return table
 
 
 def write_table(path: Path, volume: str, rows: list[dict[str, str]]) -> None:
     """Write a Markdown table, a line a method."""
-    columns = (*FIGURES, "verdict", "seeds")
+    table = medians(rows)
+    columns = [
+        name for name in ("steps", *FIGURES, "verdict", "seeds") if any(one[name] for one in table.values())
+    ]
     lines = [f"| {volume} | " + " | ".join(columns) + " |", "| --- |" + " --- |" * len(columns)]
-    for method, figures in medians(rows).items():
+    for method, figures in table.items():
         lines.append(f"| {method} | " + " | ".join(figures[name] for name in columns) + " |")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n")
@@ -57,7 +62,7 @@ def draw_maps(path: Path, case: Case, rows: list[dict[str, str]], maps: Path) ->
     shown[2:] = reversed(shown[2:])
     columns = min(4, len(shown))
     lines = -(-len(shown) // columns)
-    figure, axes = plt.subplots(lines, columns, figsize=(3 * columns, 3.7 * lines), squeeze=False)
+    figure, axes = plt.subplots(lines, columns, figsize=(3 * columns, 3.45 * lines), squeeze=False)
     colours = ListedColormap(class_colours())
     for axis in axes.flat:
         axis.axis("off")
