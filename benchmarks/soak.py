@@ -34,7 +34,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from soak_ears import Ears, census, held_by, rss, settle, threads_left, widgets_left
+from soak_ears import Ears, census, held_by, in_use, rss, settle, threads_left, widgets_left
 from soak_person import Person
 
 STOP_SECONDS = 10.0
@@ -67,6 +67,7 @@ class Soak:
         self.person = Person(make_viewer, folder, self.chance)
         self.done: Counter[str] = Counter()
         self.rests: list[tuple[float, float, Counter[str]]] = []
+        self.in_use: list[float] = []
         self.begun = time.monotonic()
 
     def act(self) -> None:
@@ -105,8 +106,10 @@ class Soak:
                 holders = [f"\n{held_by(name)}" for name in docks[:1]]
                 self.ears.hear(f"{kind} left", ", ".join(names) + "".join(holders))
         self.rests.append((time.monotonic() - self.begun, rss(), census()))
+        self.in_use.append(in_use())
         if self.trace:
-            print(f"{self.rests[-1][0]:7.1f} s  at rest, {self.rests[-1][1]:.0f} MB", flush=True)
+            last = self.rests[-1]
+            print(f"{last[0]:7.1f} s  at rest, {last[1]:.0f} MB, {self.in_use[-1]:.0f} in use", flush=True)
 
     def growth(self) -> tuple[float, float]:
         """Return the median slope of memory between rests after the warm-up, MB a minute, and its share."""
@@ -184,6 +187,7 @@ def soaked(folder: Path, options: argparse.Namespace) -> int:
     for text, count in soak.ears.warned.most_common(12):
         print(f"warned {count} × {text}")
     print("memory at rest, MB: " + ", ".join(f"{one[1]:.0f}" for one in soak.rests))
+    print("of them in use, MB: " + ", ".join(f"{one:.0f}" for one in soak.in_use))
     print(f"slope {slope:.2f} MB a minute, {100 * share:.1f} % over the time after the warm-up")
     print(
         "left at the last rest: " + ", ".join(f"{name} {n}" for name, n in soak.rests[-1][2].most_common(12))
