@@ -157,6 +157,7 @@ def held_by(name: str, most: int = 20_000) -> str:
     parents = [-1]
     known = {id(thing), id(found), id(parents)}
     ends: list[int] = []
+    last = 0
     for at in range(most):
         if at >= len(found) or ends:
             break
