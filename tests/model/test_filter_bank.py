@@ -37,7 +37,8 @@ def test_eigenvalues_are_those_of_scikit_image(image: np.ndarray) -> None:
 def test_a_ramp_has_its_slope_and_no_curvature() -> None:
     ramp = torch.arange(64.0).expand(64, 64)[None, None] * 3.0
     _, slope, first, second = filter_bank(ramp, (2.0,))[0, :, 20:-20, 20:-20]
-    torch.testing.assert_close(slope, torch.full_like(slope, 2.0 * 3.0))
+    # Grey values of up to 189 in float32: the kernel that a processor gets decides on the last bits.
+    torch.testing.assert_close(slope, torch.full_like(slope, 2.0 * 3.0), atol=1e-4, rtol=0)
     torch.testing.assert_close(first, torch.zeros_like(first), atol=1e-4, rtol=0)
     torch.testing.assert_close(second, torch.zeros_like(second), atol=1e-4, rtol=0)
 
