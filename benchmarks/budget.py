@@ -7,8 +7,8 @@ Trains ``masked-clusters`` with each network for each number of steps, predicts,
 lines of the log that ``quality.py`` keeps; what it has is not measured again. The picture shows all runs of
 the recipe that the log has for the volume, and k-means on the filter bank beside them.
 
-A run in steps is worth the same on any machine, in minutes it is not: the seconds a step that are printed
-are of this one.
+A run in steps is worth the same on any machine, in minutes it is not; the seconds that are printed are those
+of training, prediction, scores and audit on this one.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def network_of(row: dict[str, str]) -> str | None:
     """Return the name of the network that a logged run had; None where it differs in anything else."""
     settings = ast.literal_eval(row["settings"])
     default = json.loads(RECIPES[RECIPE].settings().model_dump_json())
-    for part in ("objective", "optimiser"):
+    for part in ("objective", "optimiser", "sampler"):
         if settings[part] != default[part]:
             return None
     for name, update in NETWORKS.items():

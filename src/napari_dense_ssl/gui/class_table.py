@@ -107,7 +107,7 @@ class ClassTable(QWidget):
         layout.addWidget(self.search)
         layout.addWidget(self.view, 1)
         layout.addLayout(row)
-        self._filtering = False
+        self._filtering = self._missed = False
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.timeout.connect(self._selected)
@@ -179,12 +179,13 @@ class ClassTable(QWidget):
             self.view.horizontalHeader().resizeSection(GREY, room)
 
     def _filter(self, text: str) -> None:
-        self._filtering = True
+        self._filtering, self._missed = True, False
         try:
             self.sorted.setFilterFixedString(text)
         finally:
             self._filtering = False
-        self._selected()
+        if self._missed:
+            self._selected()
 
     def _selected(self, *_: Any) -> None:
         """Take over what is chosen; once rows are where they belong, where they are being filtered.
@@ -193,7 +194,8 @@ class ClassTable(QWidget):
         the rows tell of a change then (another look, for one) would tear the proxy's tables of rows.
         """
         if self._filtering:
-            return  # comes at its end
+            self._missed = True  # until it ends
+            return
         if self.rows.telling:
             self._later.start()
             return

@@ -278,23 +278,24 @@ def open_output(path: str | os.PathLike[str]) -> Output:
 
 def is_ours(path: Path) -> bool:
     """Whether an output of this program, in the format that it knows, lies at a path."""
-    if not path.is_dir():
-        return False
-    try:
-        group = zarr.open_group(str(path), mode="r")
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    facts = group.attrs.get(ATTRIBUTE)
-    return isinstance(facts, Mapping) and facts.get("format") == FORMAT
+    return _facts_at(path).get("format") == FORMAT
 
 
 def is_prediction(path: str | os.PathLike[str]) -> bool:
     """Whether the image at a path is an error or confidence map that a prediction of this program wrote."""
-    place = Path(path).expanduser()
-    if not is_ours(place):
-        return False
-    facts = cast("Mapping[str, Any]", zarr.open_group(str(place), mode="r").attrs[ATTRIBUTE])
-    return facts.get("kind") == "prediction"
+    facts = _facts_at(Path(path).expanduser())
+    return facts.get("format") == FORMAT and facts.get("kind") == "prediction"
+
+
+def _facts_at(path: Path) -> Mapping[str, Any]:
+    """Return what this program noted in the group at a path; nothing where there is none, or not of ours."""
+    if not path.is_dir():
+        return {}
+    try:
+        facts = zarr.open_group(str(path), mode="r").attrs.get(ATTRIBUTE)
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return facts if isinstance(facts, Mapping) else {}
 
 
 def _world(facts: Mapping[str, Any]) -> World:
