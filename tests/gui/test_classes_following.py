@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
+from napari_dense_ssl.core.events import Step
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.gui.prediction import PredictorKeeper
 from napari_dense_ssl.gui.results import is_result
@@ -78,6 +79,24 @@ def test_scrolling(qtbot, em_viewer, dock, engine, errors):
     em_viewer.dims.set_current_step(0, 0)
     assert not dock.follower.running
     assert errors() == []
+
+
+def test_the_end_of_the_view_before_is_not_said_of_the_new_one(qtbot, em_viewer, dock, engine):
+    follow(qtbot, dock)
+    engine.seconds = 1
+    em_viewer.dims.set_current_step(0, 1)
+    dock.follower.happened.emit(Step(1, 1, 1.0, 0.0, 1.0))  # on its way when the slider was moved
+    assert dock.view_line.text() == "Slice 3: computed", "the new view was not looked at yet"
+    qtbot.waitUntil(lambda: dock.view_line.text() == "Slice 1: computing …")
+    qtbot.waitUntil(lambda: dock.view_line.text() == "Slice 1: computed", timeout=30_000)
+    assert (shown(em_viewer, ERROR, 1) == 0.25).all()
+
+
+def test_what_is_said_of_the_view_outlasts_another_job(qtbot, em_viewer, dock, engine):
+    follow(qtbot, dock)
+    qtbot.mouseClick(dock.slice_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not dock.busy, timeout=30_000)
+    assert dock.view_line.text() == "Slice 3: computed"
 
 
 def test_a_slice_that_is_left_is_given_up(qtbot, em_viewer, dock, engine):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari_dense_ssl.core.errors import RegionError, RunError, SettingsError
 from napari_dense_ssl.core.events import Event, Noted, Preview, Started, Step
 from napari_dense_ssl.core.geometry import Box
-from napari_dense_ssl.core.watch import View, Watch
+from napari_dense_ssl.core.watch import Watch
 from napari_dense_ssl.gui.class_naming import ClassNaming
 from napari_dense_ssl.gui.classes_form import ClassesForm
 from napari_dense_ssl.gui.classes_look import ClassesLook
@@ -144,26 +144,31 @@ class ClassesDock(ClassesForm):
             self.follower.stop()
             self._start_following()
 
-    def _looked(self, view: View | None) -> None:
-        maps = self.follower.maps
-        if maps is None:
+    def _looked(self, *_: Any) -> None:
+        """Let the job stand still while anything in view is missing; say how far it is."""
+        if self.follower.maps is None:
             return
-        if view is None:
-            self._go_on()
-            self._describe_view()
-        elif maps.cache.missing(view.box, "error" if "error" in self.what else "classes"):
+        if self._view_missing():
             self._wait()
-            self._describe_view("computing …")
         else:
             self._go_on()
-            self._describe_view("computed")
+        self._describe_view()
+
+    def _view_missing(self) -> bool:
+        """Whether the follower has something to compute in the view that it was told last."""
+        maps, view = self.follower.maps, self.follower.view
+        if maps is None or view is None:
+            return False
+        return maps.cache.missing(view.box, "error" if "error" in self.what else "classes") is not None
 
     def _followed(self, event: Event) -> None:
         match event:
             case Preview():
                 self.look.happened(self.follower.maps, event)
+            case Step() if self.follower.behind:
+                pass  # it is about the view before; of the new one the follower tells in a moment
             case Step(fraction=1.0):
-                self._looked(self.follower.view)  # which may be another one by now
+                self._looked()
             case Step(seconds_left=left):
                 time = f" · {duration(left)} left" if left is not None and left >= 1 else ""
                 self._describe_view(f"{100 * event.fraction:.0f} %{time}")
@@ -189,8 +194,10 @@ class ClassesDock(ClassesForm):
             whole = self.look.on_disk() is not None
             text = "" if whole else f"{kind} shows what is computed{self.look.extent()}."
         elif self.follow.isChecked() and layer is not None:
-            z = slice_in_view(self.viewer, layer)
-            text = f"Slice {z}: {state}" if state and z is not None else "Nothing of the image is in view."
+            behind = self.follower.behind
+            z = slice_in_view(self.viewer, layer) if behind or self.follower.view is not None else None
+            state = state or ("computing …" if behind or self._view_missing() else "computed")
+            text = f"Slice {z}: {state}" if z is not None else "Nothing of the image is in view."
             if self.follower.cropped and z is not None:
                 text += f". Only the middle {LIMIT} px: zoom in to see the rest"
         else:
@@ -199,7 +206,8 @@ class ClassesDock(ClassesForm):
         self.view_line.setVisible(bool(text))
 
     def _turned(self, event: Any = None) -> None:
-        self._describe_view("computing …")
+        self.follower.moved()  # which napari would tell it only after this
+        self._describe_view()
 
     # -- into memory -----------------------------------------------------------------------------------
 

@@ -93,6 +93,11 @@ class Follower(QObject):
         """Whether it follows."""
         return self._job is not None and self._job.running
 
+    @property
+    def behind(self) -> bool:
+        """Whether the view has moved since the job was last told of it, a moment ago."""
+        return bool(self._timer.isActive())
+
     def start(
         self,
         maps: Followed,
