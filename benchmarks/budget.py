@@ -18,6 +18,7 @@ import ast
 import json
 from collections import defaultdict
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import matplotlib
@@ -62,19 +63,22 @@ def network_of(row: dict[str, str]) -> str | None:
 
 
 def draw(path: Path, case: Case, log: RunsLog) -> None:
-    """Draw mi_frac against steps, a line a network, a point a run."""
-    runs: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    """Draw mi_frac against steps: a point a run, a line a network through the medians."""
+    runs: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in log.rows:
         if row["volume"] == case.name and row["method"] == RECIPE and row["mi_frac"]:
             network = network_of(row)
             if network is not None:
-                runs[network].append((int(row["steps"]), float(row["mi_frac"])))
+                runs[network][int(row["steps"])].append(float(row["mi_frac"]))
     if not runs:
         raise SystemExit(f"The log has no runs of {RECIPE} on {case.name} yet; run without --draw-only.")
     figure, axis = plt.subplots(figsize=(6.4, 4))
     for network in (name for name in NETWORKS if name in runs):
-        steps, scores = zip(*sorted(runs[network]), strict=True)
-        axis.plot(steps, scores, "o-", label=f"{network} network")
+        steps = sorted(runs[network])
+        medians = [median(runs[network][n]) for n in steps]
+        (line,) = axis.plot(steps, medians, "-", label=f"{network} network, median")
+        points = [(n, score) for n in steps for score in runs[network][n]]
+        axis.plot(*zip(*points, strict=True), "o", color=line.get_color())
     filters = [
         float(row["mi_frac"])
         for row in log.rows
