@@ -64,6 +64,16 @@ class Averaged:
         return np.mean([np.log(m.predict_proba(x) + 1e-9) for m in self.fitted], axis=0)
 
 
+class Together(Averaged):
+    """Different classifiers, their log-probabilities averaged."""
+
+    def __init__(self, makes: list[Callable[[], Classifier]]) -> None:
+        super().__init__(lambda k: makes[k](), len(makes))
+
+    def predict_log_proba(self, x: np.ndarray) -> np.ndarray:
+        return np.mean([log_proba(m, x) for m in self.fitted], axis=0)
+
+
 def scaled(classifier: Classifier) -> Classifier:
     return make_pipeline(StandardScaler(), classifier)
 
@@ -82,6 +92,9 @@ CLASSIFIERS: dict[str, Callable[[int], Classifier]] = {
     "mlp": lambda s: Averaged(lambda k: mlp(1.0, 64, 5 * s + k), 5),
     "mlp-d.1": lambda s: Averaged(lambda k: mlp(0.1, 64, 5 * s + k), 5),
     "mlp-d10": lambda s: Averaged(lambda k: mlp(10.0, 64, 5 * s + k), 5),
+    "lda+mlp-1": lambda s: Together([lambda: CLASSIFIERS["lda"](s), lambda: CLASSIFIERS["mlp-1"](s)]),
+    "lda+mlp": lambda s: Together([lambda: CLASSIFIERS["lda"](s), lambda: CLASSIFIERS["mlp"](s)]),
+    "mlp-1-d10": lambda s: mlp(10.0, 64, s),
     "forest": lambda s: RandomForestClassifier(200, class_weight="balanced", random_state=s),
     "extra-trees": lambda s: ExtraTreesClassifier(200, class_weight="balanced", random_state=s),
     "boosting": lambda s: HistGradientBoostingClassifier(class_weight="balanced", random_state=s),
