@@ -87,6 +87,9 @@ def draw(path: Path, case: Case, log: RunsLog) -> None:
     if filters:
         axis.axhline(filters[-1], color="0.4", linestyle="--", label="k-means on the filter bank")
     axis.set_xscale("log")
+    measured = sorted({n for found in runs.values() for n in found})
+    axis.set_xticks(measured, [f"{n:,}" for n in measured])
+    axis.minorticks_off()
     axis.set_xlabel("training steps (batches of 12 crops of 112 px)")
     axis.set_ylabel("mi_frac, share of the truth's information")
     axis.set_title(f"{RECIPE} on {case.name}")
