@@ -50,7 +50,7 @@ Classifier = Any
 
 
 class Averaged:
-    """Networks of several starts, their log-probabilities averaged."""
+    """Several classifiers, such as networks of several starts, their log-probabilities averaged."""
 
     def __init__(self, make: Callable[[int], Classifier], members: int) -> None:
         self.make, self.members = make, members
@@ -62,16 +62,6 @@ class Averaged:
 
     def predict_log_proba(self, x: np.ndarray) -> np.ndarray:
         return np.mean([np.log(m.predict_proba(x) + 1e-9) for m in self.fitted], axis=0)
-
-
-class Together(Averaged):
-    """Different classifiers, their log-probabilities averaged."""
-
-    def __init__(self, makes: list[Callable[[], Classifier]]) -> None:
-        super().__init__(lambda k: makes[k](), len(makes))
-
-    def predict_log_proba(self, x: np.ndarray) -> np.ndarray:
-        return np.mean([log_proba(m, x) for m in self.fitted], axis=0)
 
 
 def scaled(classifier: Classifier) -> Classifier:
@@ -92,8 +82,7 @@ CLASSIFIERS: dict[str, Callable[[int], Classifier]] = {
     "mlp": lambda s: Averaged(lambda k: mlp(1.0, 64, 5 * s + k), 5),
     "mlp-d.1": lambda s: Averaged(lambda k: mlp(0.1, 64, 5 * s + k), 5),
     "mlp-d10": lambda s: Averaged(lambda k: mlp(10.0, 64, 5 * s + k), 5),
-    "lda+mlp-1": lambda s: Together([lambda: CLASSIFIERS["lda"](s), lambda: CLASSIFIERS["mlp-1"](s)]),
-    "lda+mlp": lambda s: Together([lambda: CLASSIFIERS["lda"](s), lambda: CLASSIFIERS["mlp"](s)]),
+    "lda+mlp-1": lambda s: Averaged(lambda k: CLASSIFIERS[("lda", "mlp-1")[k]](s), 2),
     "mlp-1-d10": lambda s: mlp(10.0, 64, s),
     "forest": lambda s: RandomForestClassifier(200, class_weight="balanced", random_state=s),
     "extra-trees": lambda s: ExtraTreesClassifier(200, class_weight="balanced", random_state=s),

@@ -155,11 +155,7 @@ class ClassesDock(ClassesForm):
         self._describe_view()
 
     def _view_missing(self) -> bool:
-        """Whether the follower has something to compute in the view that it was told last."""
-        maps, view = self.follower.maps, self.follower.view
-        if maps is None or view is None:
-            return False
-        return maps.cache.missing(view.box, "error" if "error" in self.what else "classes") is not None
+        return self.follower.missing("error" if "error" in self.what else "classes")
 
     def _followed(self, event: Event) -> None:
         match event:

@@ -13,7 +13,7 @@ from napari_dense_ssl.gui.fields import find_layer
 from napari_dense_ssl.gui.job import Job, Outcome
 from napari_dense_ssl.gui.layers import LayerSource
 from napari_dense_ssl.gui.views import shows_slices, view_of
-from napari_dense_ssl.predict.map_cache import MapCache
+from napari_dense_ssl.predict.map_cache import Map, MapCache
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -97,6 +97,12 @@ class Follower(QObject):
     def behind(self) -> bool:
         """Whether the view has moved since the job was last told of it, a moment ago."""
         return bool(self._timer.isActive())
+
+    def missing(self, what: Map) -> bool:
+        """Whether a map lacks anything of the view that the job was told of last."""
+        if self.maps is None or self.view is None:
+            return False
+        return self.maps.cache.missing(self.view.box, what) is not None
 
     def start(
         self,
