@@ -62,6 +62,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("refining"))
     parser.add_argument("--threads", type=int, default=None)
     options = parser.parse_args()
+    if not options.run.is_dir():
+        parser.error(f"there is no run folder at {options.run}; give the folder that train wrote with --out")
     use_threads(options.threads)
     case = cases([options.volume])[0]
     options.out.mkdir(parents=True, exist_ok=True)
