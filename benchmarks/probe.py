@@ -2,22 +2,29 @@
 
     python benchmarks/probe.py VOLUME TRUTH SCRIBBLES --run RUN [--score 16:20] [--seeds 3]
         [--features filters,embedding,...] [--classifiers mlp,linear,...]
+        [--stacks filters:mlp-1/pretrained:lda,...]
 
 SCRIBBLES is a label volume, or a number: so many pixels of each class are then drawn from TRUTH in four
 slices outside the score slices, anew for each seed. Where only scribbles are known, --split fits to every
 second connected stroke and scores the others.
 
-Printed for each pair: mIoU on the score slices (every --stride-th pixel along Y and X) with all classes taken
-to be equally common, with the areas estimated from unlabelled pixels, and in between; the spread of the last
-over seeds; the cross-entropy of pixels whose slice was held out; seconds for a million pixels.
+A stack is of classifiers of several features each, whose logits are weighted by what held-out scribbles say
+of them, as ``probe`` does it. ``pretrained`` is the network of ``--features pretrained``, averaged over eight
+views; ``pretrained-1`` one view of it.
+
+Printed for each pair, and each stack: mIoU on the score slices (every --stride-th pixel along Y and X) with
+all classes taken to be equally common, with the areas estimated from unlabelled pixels, and in between; the
+spread of the last over seeds; the cross-entropy of pixels whose slice was held out; seconds for a million pixels.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +42,19 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch.nn import functional as F
 
+from baselines import imagenet_features
 from napari_dense_ssl.core.geometry import Box, Symmetry
 from napari_dense_ssl.evaluate import score_classes
 from napari_dense_ssl.model import RunFolder, choose_device
 from napari_dense_ssl.model.filter_bank import filter_bank
-from napari_dense_ssl.predict.prior import class_areas, doubt, sharpness
+from napari_dense_ssl.model.pretrained import MULTIPLE, pretrained_features
+from napari_dense_ssl.predict.prior import class_areas, doubt, stacking_weights
 from napari_dense_ssl.volume import Intensity, Volume, open_volume
 
 TILE, HALO = 448, 64
 UNLABELLED = 4000
-FEATURES = ("filters", "embedding", "embedding+filters", "pyramid", "pyramid+embedding", "pyramid+filters")
+FREE = ("filters", "pretrained", "filters+pretrained", "pretrained-1")
+FEATURES = (*FREE, "embedding", "embedding+filters", "pyramid", "pyramid+embedding", "pyramid+filters")
 AVERAGED = ("embedding8", "embedding8+filters")
 Classifier = Any
 
@@ -98,8 +108,12 @@ def log_proba(model: Classifier, x: np.ndarray) -> np.ndarray:
 
 @torch.inference_mode()
 def parts(encoder: Any, images: torch.Tensor, averaged: bool) -> dict[str, torch.Tensor]:
-    """Filter bank, embedding, pyramid of a window, and the embedding averaged over the eight symmetries."""
-    found = {"filters": filter_bank(images)[0]}
+    """Filter bank, pretrained features, embedding, pyramid of a window; the embedding averaged over views."""
+    found = {
+        "filters": filter_bank(images)[0],
+        "pretrained": pretrained_features(images.device)(images)[0],
+        "pretrained-1": imagenet_features(images),
+    }
     if encoder is None:
         return found
     pyramid = encoder.pyramid(images)
@@ -120,7 +134,7 @@ def encode(
 ) -> dict[str, np.ndarray]:
     """Features of the kept pixels of a slice, in the order of the slice, window by window with a halo."""
     _, height, width = volume.shape
-    multiple = 8 if encoder is None else encoder.multiple
+    multiple = MULTIPLE if encoder is None else math.lcm(encoder.multiple, MULTIPLE)
     plane = intensity.normalise(volume.read(Box((z, 0, 0), (z + 1, height, width))))[0]
     pad = [(HALO, HALO + TILE) for _ in range(2)]
     plane = np.pad(plane, pad, mode="reflect" if min(height, width) > HALO + TILE else "symmetric")
@@ -243,35 +257,67 @@ def held_out(
     return np.concatenate(found), np.searchsorted(kinds, np.concatenate(truth))
 
 
-def measure(data: Data, kinds: str, name: str, seeds: int) -> dict[str, float]:
-    make = CLASSIFIERS[name]
-    fit, score = data.features(data.fit, kinds), data.features(data.score, kinds)
-    slices, truth = np.concatenate(data.slices), np.concatenate(data.truth)
-    unlabelled = fit[np.concatenate(data.unlabelled)]
-    rows: dict[str, list[float]] = {}
-    for seed in range(seeds):
+@dataclass
+class Told:
+    """What a classifier says of pixels: log-probabilities (N, C)."""
+
+    held_out: np.ndarray
+    unlabelled: np.ndarray
+    scored: np.ndarray
+    seconds: float
+
+
+class Draw:
+    """The scribbles of one seed, and what classifiers fitted to them say; each is fitted once."""
+
+    def __init__(self, data: Data, seed: int) -> None:
+        self.data, self.seed = data, seed
+        self.slices, self.free = np.concatenate(data.slices), np.concatenate(data.unlabelled)
         labels = np.concatenate(data.labels[seed % len(data.labels)])
-        named = labels > 0
-        x, y, group = fit[named], labels[named], slices[named]
-        model = make(seed).fit(x, y)
-        ids = model.classes_
-        pull = doubt(np.unique(y, return_counts=True)[1])
-        logits, classes = held_out(make, x, y, group, seed)
-        factor = sharpness(logits, classes)
-        weight = 1 / np.bincount(classes)[classes]
-        loss = -np.average(log_softmax(factor * logits, 1)[np.arange(len(classes)), classes], weights=weight)
-        areas = np.log(class_areas(factor * log_proba(model, unlabelled), pull))
-        begun = time.perf_counter()
-        found = factor * log_proba(model, score)
-        seconds = time.perf_counter() - begun
+        self.named = labels > 0
+        self.labels = labels[self.named]
+        self.ids, counts = np.unique(self.labels, return_counts=True)
+        self.pull = doubt(counts)
+        self.classes = np.zeros(0, np.int64)
+        self._told: dict[tuple[str, str], Told] = {}
+
+    def told(self, kinds: str, name: str) -> Told:
+        if (kinds, name) not in self._told:
+            make = CLASSIFIERS[name]
+            fit, score = (self.data.features(side, kinds) for side in (self.data.fit, self.data.score))
+            x = fit[self.named]
+            logits, self.classes = held_out(make, x, self.labels, self.slices[self.named], self.seed)
+            model = make(self.seed).fit(x, self.labels)
+            unlabelled = log_proba(model, fit[self.free])
+            begun = time.perf_counter()
+            scored = log_proba(model, score)
+            seconds = time.perf_counter() - begun
+            self._told[kinds, name] = Told(logits, unlabelled, scored, seconds)
+        return self._told[kinds, name]
+
+    def figures(self, stack: list[tuple[str, str]], truth: np.ndarray) -> dict[str, float]:
+        told = [self.told(kinds, name) for kinds, name in stack]
+        classes = self.classes
+        logits = np.stack([one.held_out for one in told])
+        weights = stacking_weights(logits, classes)
+        even = 1 / np.bincount(classes)[classes]
+        honest = log_softmax(np.tensordot(weights, logits, 1), 1)[np.arange(len(classes)), classes]
+        unlabelled = np.tensordot(weights, np.stack([one.unlabelled for one in told]), 1)
+        areas = np.log(class_areas(unlabelled, self.pull))
+        found = np.tensordot(weights, np.stack([one.scored for one in told]), 1)
+        row = {"held-out nats": float(-np.average(honest, weights=even))}
+        row["s per Mpx"] = 1e6 * sum(one.seconds for one in told) / len(truth)
         for how, share in (("balanced", 0.0), ("between", 0.5), ("volume", 1.0)):
-            segmentation = ids[(found + share * areas).argmax(1)]
-            scores = score_classes(segmentation[None, None], truth[None, None], named=True)
-            rows.setdefault(how, []).append(scores.miou)
-        rows.setdefault("held-out nats", []).append(float(loss))
-        rows.setdefault("s per Mpx", []).append(1e6 * seconds / len(score))
-    figures = {key: float(np.mean(values)) for key, values in rows.items()}
-    return figures | {"spread": float(np.std(rows["between"]))}
+            segmentation = self.ids[(found + share * areas).argmax(1)]
+            row[how] = score_classes(segmentation[None, None], truth[None, None], named=True).miou
+        return row
+
+
+def measure(draws: list[Draw], stack: list[tuple[str, str]]) -> dict[str, float]:
+    truth = np.concatenate(draws[0].data.truth)
+    rows = [draw.figures(stack, truth) for draw in draws]
+    figures = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+    return figures | {"spread": float(np.std([row["between"] for row in rows]))}
 
 
 def main() -> None:
@@ -281,30 +327,40 @@ def main() -> None:
     parser.add_argument("volume")
     parser.add_argument("truth")
     parser.add_argument("scribbles", help="label volume, or pixels a class to draw from the truth")
-    parser.add_argument("--run", help="a run of train; without it only the filter bank is measured")
+    parser.add_argument("--run", help="a run of train; without it only what needs no training is measured")
     parser.add_argument("--score", help="first:end in slices; by default all")
     parser.add_argument("--split", action="store_true", help="half of the strokes to fit, half to score")
     parser.add_argument("--features", default=None)
     parser.add_argument("--classifiers", default=",".join(CLASSIFIERS))
+    parser.add_argument("--stacks", default="", help="FEATURES:CLASSIFIER/FEATURES:CLASSIFIER, ...")
     parser.add_argument("--averaged", action="store_true", help="also the mean over the eight symmetries")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--stride", type=int, default=4)
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # classifiers that stop before they have converged
     data = Data(options)
-    default = ("filters",) if data.encoder is None else FEATURES + (AVERAGED if options.averaged else ())
+    default = FREE if data.encoder is None else FEATURES + (AVERAGED if options.averaged else ())
     scored = len(np.concatenate(data.truth))
     scribbles = Path(options.scribbles).name
     print(f"{Path(options.volume).name}, scribbles {scribbles}, run {options.run}, {scored:,} pixels scored")
     header = ("balanced", "between", "volume", "spread", "held-out nats", "s per Mpx")
     print("| features | classifier | " + " | ".join(header) + " |")
     print("| --- | --- |" + " --- |" * len(header))
-    for kinds in options.features.split(",") if options.features else default:
-        for name in options.classifiers.split(","):
-            row = measure(data, kinds, name, options.seeds)
-            print(
-                f"| {kinds} | {name} | " + " | ".join(f"{row[key]:.3f}" for key in header) + " |", flush=True
-            )
+    draws = [Draw(data, seed) for seed in range(options.seeds)]
+    pairs = [
+        [(kinds, name)]
+        for kinds in (options.features.split(",") if options.features else default)
+        for name in options.classifiers.split(",")
+    ]
+    stacks = [
+        [(kinds, name) for kinds, _, name in (part.partition(":") for part in stack.split("/"))]
+        for stack in options.stacks.split(",")
+        if stack
+    ]
+    for stack in pairs + stacks:
+        row = measure(draws, stack)
+        kinds, name = (" / ".join(parts) for parts in zip(*stack, strict=True))
+        print(f"| {kinds} | {name} | " + " | ".join(f"{row[key]:.3f}" for key in header) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -24,10 +24,11 @@ from napari_dense_ssl.core.errors import (
 from napari_dense_ssl.core.events import Beat, Finished, Noted, Preview, Saved, Started, Step
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.core.watch import View, Watch
-from napari_dense_ssl.engine import TrainSettings, train
+from napari_dense_ssl.engine import TrainSettings, masked_clusters, train
 from napari_dense_ssl.engine.networks import Networks
 from napari_dense_ssl.model import RunFolder
 from napari_dense_ssl.model.checkpoint import load_state, load_weights
+from napari_dense_ssl.objective.codebook import fit_codebook
 from napari_dense_ssl.volume import Volume, open_volume
 
 
@@ -127,6 +128,40 @@ def test_a_resumed_run_ends_bit_for_bit_as_an_uninterrupted_one(
     assert whole.keys() == cut.keys()
     for name, value in whole.items():
         assert torch.equal(value, cut[name]), name
+
+
+def test_pretrained_features_are_clustered_beside_the_others(
+    volume: Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In each generation; a cut run goes on bit for bit, and what is predicted with does not grow."""
+    widths: list[tuple[int, tuple[int, ...]]] = []
+
+    def spied(samples, classes, seed, **more):  # type: ignore[no-untyped-def]
+        widths.append((samples.shape[1], more["groups"]))
+        return fit_codebook(samples, classes, seed, **more)
+
+    monkeypatch.setattr(masked_clusters, "fit_codebook", spied)
+    objective = small_settings().objective.model_dump() | {"pretrained": True}
+    settings = small_settings(objective=objective, checkpoint_seconds=0)
+    list(train(volume, tmp_path / "whole", settings))
+    learned, filters = settings.encoder.features, 16
+    assert widths == [
+        (192 + filters, (192, filters)),
+        (learned + 192 + filters, (learned, 192, filters)),
+    ]
+    job = train(volume, tmp_path / "cut", settings)
+    for event in job:
+        if isinstance(event, Step) and event.index == 4:  # in the second generation
+            break
+    job.close()  # type: ignore[attr-defined]
+    list(train(volume, tmp_path / "cut", settings, resume=True))
+    list(train(volume, tmp_path / "plain", small_settings()))
+    whole, cut, plain = (weights_of(tmp_path / name) for name in ("whole", "cut", "plain"))
+    for name, value in whole.items():
+        assert torch.equal(value, cut[name]), name
+    assert {name: value.shape for name, value in whole.items()} == {
+        name: value.shape for name, value in plain.items()
+    }
 
 
 def test_kill_minus_nine_leaves_a_run_that_goes_on(volume: Volume, tmp_path: Path) -> None:

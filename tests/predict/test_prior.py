@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from napari_dense_ssl.predict.prior import class_areas, doubt, sharpness
+from napari_dense_ssl.predict.prior import class_areas, doubt, sharpness, stacking_weights
 
 
 def _two_gaussians(share: float, count: int, seed: int = 0):
@@ -37,3 +37,29 @@ def test_sharpness_undoes_what_was_done_to_honest_logits():
     logits, classes = _two_gaussians(0.3, 20_000)
     for factor in (0.25, 1.0, 4.0):
         assert sharpness(logits / factor, classes) == pytest.approx(factor, rel=0.1)
+
+
+def test_one_classifier_is_weighted_by_its_sharpness():
+    logits, classes = _two_gaussians(0.3, 5000)
+    for factor in (0.25, 1.0, 4.0):
+        (weight,) = stacking_weights(logits[None] / factor, classes)
+        assert weight == pytest.approx(sharpness(logits / factor, classes), rel=1e-2)
+
+
+def test_classifiers_count_for_what_they_know():
+    """Two that know the same half, one that knows the other half, one that guesses."""
+    rng = np.random.default_rng(1)
+    classes = rng.integers(0, 2, 4000)
+    first, second = (rng.normal(size=len(classes)) + 2 * classes for _ in range(2))
+    guess = rng.normal(size=len(classes))
+    known, other, nothing = (
+        np.stack([norm.logpdf(x), norm.logpdf(x, 2)], axis=1) for x in (first, second, guess)
+    )
+    # Given the class the halves are independent: the log posteriors add up as they are.
+    assert stacking_weights(np.stack([known, other]), classes) == pytest.approx([1, 1], abs=0.15)
+    weights = stacking_weights(np.stack([known, 3 * nothing, 5 * other]), classes)
+    assert weights == pytest.approx([1, 0, 0.2], abs=0.1)
+    # One that is wrong is not turned round, and the first is never silenced altogether.
+    weights = stacking_weights(np.stack([nothing, -known]), classes)
+    assert weights[1] == 0
+    assert weights[0] > 0

@@ -15,6 +15,8 @@ from napari_dense_ssl.predict import Predictor, ProbeSettings, probe
 from napari_dense_ssl.predict.blocks import flat_blocks
 from napari_dense_ssl.predict.pixel_features import windows_in, windows_with, within
 from napari_dense_ssl.predict.probe_encoder import ProbeEncoder
+from napari_dense_ssl.predict.probe_fit import fit_pixels
+from napari_dense_ssl.predict.scribbles import Scribbles
 from napari_dense_ssl.predict.windows import windows
 from napari_dense_ssl.volume import Volume, open_output, open_volume
 
@@ -54,7 +56,7 @@ def _files(folder):
     }
 
 
-@pytest.mark.parametrize("features", ["embedding+filters", "filters"])
+@pytest.mark.parametrize("features", ["embedding+filters+pretrained", "embedding+filters", "filters"])
 @pytest.mark.parametrize("classifier", ["mlp", "linear", "discriminants"])
 def test_textures_come_apart_under_their_own_numbers(predictor, textures, tmp_path, features, classifier):
     volume, truth, scribbles = textures
@@ -234,3 +236,57 @@ def test_two_classes_and_more_are_told_apart_by_the_same_code():
             assert np.allclose(maps[0, :, :, 0].T.numpy(), logits, atol=1e-3)
             moved = classifier.adjusted(2.0, np.arange(kinds))
             assert np.allclose(moved.logits(features), 2 * logits + np.arange(kinds))
+
+
+def _groups(kinds: str):
+    """Features of 60 pixels of each of two classes in four slices: 4 channels, and 6 that are `kinds`."""
+    rng = np.random.default_rng(2)
+    classes = np.tile([0, 1], 60)
+    places = np.stack([np.repeat(np.arange(4), 30), rng.integers(0, 64, 120), rng.integers(0, 64, 120)], 1)
+    first = rng.normal(size=(120, 4)) + 1.2 * classes[:, None] * [1, 0, 0, 0]
+    other = rng.normal(size=(120, 6))
+    if kinds == "telling":
+        other[:, 0] += 3 * classes
+    return np.concatenate([first, other], 1).astype(np.float32), Scribbles(places, classes, np.uint8([3, 7]))
+
+
+def _run(job):
+    while True:
+        try:
+            next(job)
+        except StopIteration as stop:
+            return stop.value
+
+
+def test_a_group_of_features_counts_for_what_held_out_scribbles_say():
+    groups = (slice(0, 4), slice(4, 10))
+    settings = SETTINGS.model_copy(update={"classifier": "discriminants"})
+    features, drawn = _groups("telling")
+    alone = _run(fit_pixels(features[:, :4], drawn, settings)).classifier
+    both = _run(fit_pixels(features, drawn, settings, groups)).classifier
+    unseen, truth = features + np.random.default_rng(3).normal(size=features.shape) * 0.5, drawn.classes
+    right = [
+        (one.logits(unseen[:, :width]).argmax(1) == truth).mean() for one, width in ((alone, 4), (both, 10))
+    ]
+    assert right[1] > right[0] + 0.1
+    maps = both.maps(torch.from_numpy(features.T[None, :, :, None].copy()))
+    assert np.allclose(maps[0, :, :, 0].T.numpy(), both.logits(features), atol=1e-3)
+    moved = both.adjusted(2.0, np.array([0.0, 1.0]))
+    assert np.allclose(moved.logits(features), 2 * both.logits(features) + [0, 1])
+
+    # Noise weighs next to nothing: what is said is what the first group says.
+    features, drawn = _groups("noise")
+    both = _run(fit_pixels(features, drawn, settings, groups)).classifier
+    first = _run(fit_pixels(features[:, :4], drawn, settings)).classifier
+    same = both.logits(features).argmax(1) == first.logits(features[:, :4]).argmax(1)
+    assert same.mean() > 0.9
+
+
+def test_where_nothing_can_be_held_out_the_first_group_decides():
+    features, drawn = _groups("telling")
+    here = np.flatnonzero(drawn.places[:, 0] == 0)[:4]
+    few = Scribbles(np.array([(0, 1, k) for k in range(4)]), drawn.classes[here], drawn.ids)
+    settings = SETTINGS.model_copy(update={"classifier": "discriminants"})
+    both = _run(fit_pixels(features[here], few, settings, (slice(0, 4), slice(4, 10)))).classifier
+    alone = _run(fit_pixels(features[here, :4], few, settings)).classifier
+    assert np.allclose(both.logits(features), alone.logits(features[:, :4]))

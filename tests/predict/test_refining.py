@@ -125,7 +125,8 @@ def test_the_same_seed_refines_to_the_same_classifier(stripes, small_encoder, cp
 
 
 def _fitted(volume, drawn, encoder, device, **settings):
-    chosen = ProbeSettings(tile=96, classifier="discriminants", **settings)
+    settings = {"tile": 96, "features": "embedding+filters", "classifier": "discriminants"} | settings
+    chosen = ProbeSettings(**settings)
     probe = ProbeEncoder(encoder, chosen, len(drawn.ids))
     job = fit_probe(
         Predictor(probe, device, chosen), volume, drawn, Box.whole(volume.shape), volume.intensity(), chosen

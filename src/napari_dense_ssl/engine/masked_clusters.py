@@ -19,15 +19,16 @@ from napari_dense_ssl.engine.networks import Networks
 from napari_dense_ssl.engine.pretext import draws, objective_of
 from napari_dense_ssl.engine.schedule import generation_span
 from napari_dense_ssl.engine.settings import TrainSettings
-from napari_dense_ssl.model import DenseEncoder
+from napari_dense_ssl.model import DenseEncoder, pretrained
 from napari_dense_ssl.model.filter_bank import filter_bank, filter_bank_3d
+from napari_dense_ssl.model.turning import turned
 from napari_dense_ssl.objective.codebook import Codebook, fit_codebook, fit_linear_head
 from napari_dense_ssl.objective.discriminants import discriminant_codebook
 from napari_dense_ssl.objective.masked_clusters import masked_losses
 from napari_dense_ssl.objective.settings import MaskedClustersSettings
 from napari_dense_ssl.sampling.crops import CropBatch, CropSampler
 from napari_dense_ssl.sampling.portion import Portion
-from napari_dense_ssl.sampling.views import block_masks, cut_views, hide, own_slices, photometric, turned
+from napari_dense_ssl.sampling.views import block_masks, cut_views, hide, own_slices, photometric
 
 _RIM = 8
 """Pixels at a window's edge that give no target: filters and teacher see only one side there."""
@@ -117,19 +118,20 @@ class MaskedClusters:
         """Return the codebook of a generation, and a head that tells its codes from the embedding."""
         classes, seed = self._settings.classes, self._settings.seed + generation
         width = samples.shape[1]
-        groups = (width,) if generation == 0 else self._widths(width)
+        groups = self._widths(generation, width)
         codebook = fit_codebook(samples, classes, seed, groups=groups)
         # The filters have a vote of their own: among the learned features, which say more of the kind of
         # tissue, fine structures are lost (docs/learning.md).
-        views = [slice(0, width)] if generation == 0 else [slice(0, width), slice(groups[0], width)]
+        views = [slice(0, width)] if len(groups) == 1 else [slice(0, width), slice(width - groups[-1], width)]
         rounds = self._objective.discriminant_rounds
         codebook = discriminant_codebook(samples, codebook, views, rounds, seed)
         return codebook, *fit_linear_head(embedding, codebook.codes(samples), classes)
 
-    def _widths(self, channels: int) -> tuple[int, int]:
-        """Return how many of a later generation's channels were learned, and how many are filters."""
-        learned = self._settings.encoder.features
-        return learned, channels - learned
+    def _widths(self, generation: int, channels: int) -> tuple[int, ...]:
+        """Return how many of a generation's channels were learned, are pretrained, and are filters."""
+        learned = (self._settings.encoder.features,) if generation > 0 else ()
+        borrowed = (pretrained.CHANNELS,) if self._objective.pretrained else ()
+        return *learned, *borrowed, channels - sum(learned) - sum(borrowed)
 
     def progress(self, fraction: float) -> float:
         """Return the share of the present generation that is over."""
@@ -275,8 +277,11 @@ class MaskedClusters:
                 bank = filter_bank_3d(stack, self._settings.encoder.slice_step, self._objective.sigmas)
             else:
                 bank = filter_bank(own_slices(stack, 0), self._objective.sigmas)
+        groups = [bank]
+        if self._objective.pretrained:
+            groups.insert(0, (yield from self._pretrained(own_slices(stack, 0))))
         if generation == 0:
-            return bank
+            return torch.cat(groups, dim=1)
         assert self._teacher is not None  # set when generation 1 began
         height, width = stack.shape[-2:]
         multiple = networks.encoder.multiple
@@ -294,7 +299,19 @@ class MaskedClusters:
             yield Beat()
         assert total is not None  # there is one view at least
         mean = F.interpolate(total / len(views), scale_factor=2, mode="bilinear", align_corners=False)
-        return torch.cat([mean[..., :height, :width], bank], dim=1)
+        return torch.cat([mean[..., :height, :width], *groups], dim=1)
+
+    def _pretrained(self, images: Tensor) -> Generator[Event, None, Tensor]:
+        """Yield beats; return the features (B, D, Y, X) of images (B, 1, Y, X) that need no training."""
+        height, width = images.shape[-2:]
+        padded = F.pad(images, (0, -width % pretrained.MULTIPLE, 0, -height % pretrained.MULTIPLE), "reflect")
+        device = self._networks.device
+        with torch.no_grad(), device.autocast():
+            for maps in pretrained.pretrained_features(device.torch_device).passes(padded):
+                if maps is not None:
+                    return maps[..., :height, :width]
+                yield Beat()
+        raise AssertionError("no pass gave maps")
 
     def _assign(self, features: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """Return the codes of a plane's features (1, D, Y, X): shape (Y, X), _NONE along the rim."""

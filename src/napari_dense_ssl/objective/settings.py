@@ -34,6 +34,12 @@ class MaskedClustersSettings(BaseModel):
         description="Scales of the filter bank that generation 0 starts from.",
         json_schema_extra={"unit": "px"},
     )
+    pretrained: bool = Field(
+        False,
+        title="Pretrained features",
+        description="Cluster what a network that knows natural images only (EfficientNet-Lite0, ImageNet) "
+        "tells of a pixel too. Targets take longer to compute; prediction does not.",
+    )
     mask_size: int = Field(
         16,
         ge=2,

@@ -69,10 +69,49 @@ class Classifier:
             strips.append(values.reshape(*values.shape[:2], *strip.shape[2:]))
         return torch.cat(strips, dim=2)
 
-    def adjusted(self, factor: float, shift: NDArray[Any]) -> Classifier:
+    def adjusted(self, factor: float, shift: NDArray[Any] | float) -> Classifier:
         """Return the classifier whose logits are ``factor * logits + shift``."""
         *first, (weight, bias) = self.layers
         return replace(self, layers=(*first, (factor * weight, factor * bias + shift)))
+
+
+@dataclass(frozen=True, slots=True)
+class Stacked:
+    """Classifiers of several groups of features, whose weighted logits add up: stacked generalisation [1]_.
+
+    Attributes
+    ----------
+    groups : tuple of slice
+        Which of the features each classifier is told.
+    classifiers : tuple of Classifier
+        Their logits are weighted already.
+
+    References
+    ----------
+    .. [1] Wolpert, "Stacked generalization", Neural Networks 5, 1992.
+    """
+
+    groups: tuple[slice, ...]
+    classifiers: tuple[Classifier, ...]
+
+    def logits(self, features: NDArray[Any]) -> Array:
+        """Return logits, shape (N, C), of features, shape (N, D)."""
+        total: Array = np.sum([one.logits(features[:, group]) for group, one in self._parts()], axis=0)
+        return total
+
+    def maps(self, features: Tensor) -> Tensor:
+        """Return logits, shape (B, C, Y, X), of feature maps, shape (B, D, Y, X) of any type, in float32."""
+        parts = [one.maps(features[:, group]) for group, one in self._parts()]
+        return torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
+
+    def adjusted(self, factor: float, shift: NDArray[Any] | float) -> Stacked:
+        """Return the classifier whose logits are ``factor * logits + shift``."""
+        first, *rest = self.classifiers
+        changed = (first.adjusted(factor, shift), *(one.adjusted(factor, 0.0) for one in rest))
+        return replace(self, classifiers=changed)
+
+    def _parts(self) -> list[tuple[slice, Classifier]]:
+        return list(zip(self.groups, self.classifiers, strict=True))
 
 
 def fitting(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
 
 Array = NDArray[np.float64]
@@ -45,6 +45,47 @@ def sharpness(logits: Array, classes: NDArray[np.int64]) -> float:
         return float(-np.average(log_p, weights=weight))
 
     return float(np.exp(minimize_scalar(loss, bounds=_LOG_SHARPNESS, method="bounded").x))
+
+
+def stacking_weights(logits: Array, classes: NDArray[np.int64]) -> Array:
+    """Return what the logits of several classifiers are worth when they are added up.
+
+    The weights, none negative, that minimise the cross-entropy of pixels that were not fitted to, each class
+    weighing the same: stacked generalisation [1]_ in the form of :func:`sharpness`, which it is for one
+    classifier. A classifier that says nothing new gets a weight of 0. The problem is convex.
+
+    Parameters
+    ----------
+    logits : ndarray, shape (E, N, C)
+        Of held-out pixels, by E classifiers.
+    classes : ndarray, shape (N,)
+        Their true classes, 0 to C - 1.
+
+    Returns
+    -------
+    ndarray, shape (E,)
+        The first is positive, at least.
+
+    References
+    ----------
+    .. [1] Wolpert, "Stacked generalization", Neural Networks 5, 1992.
+    """
+    count = np.bincount(classes, minlength=logits.shape[2])
+    weight = 1.0 / count[classes]
+    weight /= weight.sum()
+    rows = np.arange(len(classes))
+
+    def loss(factors: Array) -> tuple[float, Array]:
+        log_p = log_softmax(np.tensordot(factors, logits, axes=1), axis=1)  # (N, C)
+        wrong = np.exp(log_p)
+        wrong[rows, classes] -= 1
+        return float(-weight @ log_p[rows, classes]), np.einsum("n,nc,enc->e", weight, wrong, logits)
+
+    least, most = np.exp(_LOG_SHARPNESS)
+    bounds = [(least if k == 0 else 0.0, most) for k in range(len(logits))]
+    start = np.full(len(logits), 0.5 / len(logits))
+    found: Array = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    return found
 
 
 def doubt(scribbled: NDArray[np.int64]) -> float:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
+from napari_dense_ssl.model import pretrained
 from napari_dense_ssl.model.filter_bank import filter_bank
-from napari_dense_ssl.predict.classifier import Classifier
+from napari_dense_ssl.predict.classifier import Classifier, Stacked
 from napari_dense_ssl.predict.predictor import Encoder
 from napari_dense_ssl.predict.probe_settings import ProbeSettings
 
@@ -35,12 +38,18 @@ class ProbeEncoder:
         self._encoder = encoder
         self._with_embedding = "embedding" in settings.features
         self._with_filters = "filters" in settings.features
+        self._with_pretrained = "pretrained" in settings.features
         self.classes = classes
-        self.classifier: Classifier | None = None
+        self.classifier: Classifier | Stacked | None = None
         self.slices = encoder.slices
-        self.feature_channels = (encoder.feature_channels if self._with_embedding else 0) + (
+        own = (encoder.feature_channels if self._with_embedding else 0) + (
             _FILTERS_A_SCALE * len(_SIGMAS) if self._with_filters else 0
         )
+        self.feature_channels = own + (pretrained.CHANNELS if self._with_pretrained else 0)
+        self.groups = tuple(
+            part for part in (slice(0, own), slice(own, self.feature_channels)) if part.start < part.stop
+        )
+        """Channels that have a classifier each: embedding and filters; pretrained features."""
 
     @property
     def network(self) -> Encoder:
@@ -54,13 +63,18 @@ class ProbeEncoder:
     @property
     def multiple(self) -> int:
         """Total stride, px."""
-        return self._encoder.multiple
+        own = self._encoder.multiple
+        return math.lcm(own, pretrained.MULTIPLE) if self._with_pretrained else own
 
     @property
     def default_halo(self) -> int:
         """Halo beyond which the result hardly changes, px."""
-        filters = -(-_FILTER_RADIUS // self.multiple) * self.multiple if self._with_filters else 0
-        return max(self._encoder.default_halo if self._with_embedding else 0, filters)
+        reach = max(
+            self._encoder.default_halo if self._with_embedding else 0,
+            _FILTER_RADIUS if self._with_filters else 0,
+            pretrained.HALO if self._with_pretrained else 0,
+        )
+        return -(-reach // self.multiple) * self.multiple
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits (B, C, Y, X) and features (B, D, Y, X) of images (B, S, Y, X), S slices.
@@ -70,11 +84,14 @@ class ProbeEncoder:
         maps: list[Tensor] = []
         if self._with_embedding:
             maps.append(self._encoder(images)[1].float())
+        middle = images[:, images.shape[1] // 2, None]
         # Differences of neighbouring grey values, and of large logits, need all their bits.
         with torch.autocast(images.device.type, enabled=False):
             if self._with_filters:
-                middle = images.shape[1] // 2
-                maps.append(filter_bank(images[:, middle : middle + 1].float(), _SIGMAS))
+                maps.append(filter_bank(middle.float(), _SIGMAS))
+        if self._with_pretrained:
+            maps.append(pretrained.pretrained_features(images.device)(middle))
+        with torch.autocast(images.device.type, enabled=False):
             features = torch.cat(maps, dim=1)
             if self.classifier is None:
                 batch, _, height, width = features.shape

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from napari_dense_ssl.core.events import Beat
 from napari_dense_ssl.core.geometry import Box
-from napari_dense_ssl.predict.classifier import Classifier, fitting, held_out_logits
-from napari_dense_ssl.predict.prior import class_areas, doubt, sharpness
+from napari_dense_ssl.predict.classifier import Classifier, Stacked, fitting, held_out_logits
+from napari_dense_ssl.predict.prior import class_areas, doubt, sharpness, stacking_weights
 from napari_dense_ssl.predict.probe_settings import ProbeSettings
 from napari_dense_ssl.predict.scribbles import Scribbles
 
@@ -38,14 +38,14 @@ class Fitted:
 
     Attributes
     ----------
-    classifier : Classifier
+    classifier : Classifier or Stacked
     factor : float
         On the logits, from held-out scribbles.
     counts : ndarray, shape (C,)
         Scribbled pixels of each class.
     """
 
-    classifier: Classifier
+    classifier: Classifier | Stacked
     factor: float
     counts: NDArray[np.int64]
 
@@ -61,7 +61,7 @@ class Fitted:
             return np.full(len(self.counts), 1 / len(self.counts))
         return class_areas(self.factor * self.classifier.logits(unlabelled), doubt(self.counts))
 
-    def with_areas(self, areas: NDArray[np.float64], prior: Prior) -> Classifier:
+    def with_areas(self, areas: NDArray[np.float64], prior: Prior) -> Classifier | Stacked:
         """Return the calibrated classifier, to which classes are as common as `prior` makes of areas."""
         shift = _SHARE_OF_PRIOR[prior] * np.log(areas)
         return self.classifier.adjusted(self.factor, shift)
@@ -73,9 +73,16 @@ def needs_areas(settings: ProbeSettings) -> bool:
 
 
 def fit_pixels(
-    features: NDArray[np.float32], drawn: Scribbles, settings: ProbeSettings
+    features: NDArray[np.float32],
+    drawn: Scribbles,
+    settings: ProbeSettings,
+    groups: tuple[slice, ...] = (slice(None),),
 ) -> Generator[Beat, None, Fitted]:
     """Fit the classifier of the settings to features ``(N, D)`` of scribbled pixels, and calibrate it.
+
+    Several groups of features have a classifier each: the first that of the settings, the others linear
+    discriminants. What each is worth is told by held-out scribbles; where too few can be held out the first
+    decides alone.
 
     Yields
     ------
@@ -83,15 +90,24 @@ def fit_pixels(
         Every tenth of a second. A generator that is closed there waits for nothing: what its thread is
         computing ends by itself, with the start of the classifier that is under way.
     """
-    groups = held_together(drawn.places)
-    # One start says how far to believe five as well as five do (docs/probe.md), in a fifth of the time.
-    alone = settings.model_copy(update={"members": 1})
-    logits, truth = yield from _beating(held_out_logits(features, drawn.classes, groups, alone))
-    classifier = yield from _beating(fitting(features, drawn.classes, settings))
-    factor = 1.0
-    if len(truth) >= _FEWEST_HELD_OUT and len(np.unique(truth)) == len(drawn.ids):
-        factor = sharpness(logits, truth)
-    return Fitted(classifier, factor, np.bincount(drawn.classes))
+    together, counts = held_together(drawn.places), np.bincount(drawn.classes)
+    fitted: list[Classifier] = []
+    held_out: list[NDArray[np.float64]] = []
+    for number, group in enumerate(groups):
+        own = settings if number == 0 else settings.model_copy(update={"classifier": "discriminants"})
+        # One start says how far to believe five as well as five do (docs/probe.md), in a fifth of the time.
+        alone = own.model_copy(update={"members": 1})
+        rows = features[:, group]
+        logits, truth = yield from _beating(held_out_logits(rows, drawn.classes, together, alone))
+        held_out.append(logits)
+        fitted.append((yield from _beating(fitting(rows, drawn.classes, own))))
+    enough = len(truth) >= _FEWEST_HELD_OUT and len(np.unique(truth)) == len(drawn.ids)
+    if len(groups) == 1:
+        return Fitted(fitted[0], sharpness(logits, truth) if enough else 1.0, counts)
+    weights = stacking_weights(np.stack(held_out), truth) if enough else np.eye(len(groups))[0]
+    kept = [number for number, weight in enumerate(weights) if weight > 0]
+    parts = tuple(fitted[number].adjusted(float(weights[number]), 0.0) for number in kept)
+    return Fitted(Stacked(tuple(groups[number] for number in kept), parts), 1.0, counts)
 
 
 def unlabelled_places(places: NDArray[np.int64], region: Box, seed: int) -> NDArray[np.int64]:

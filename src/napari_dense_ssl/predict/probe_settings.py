@@ -12,17 +12,26 @@ from napari_dense_ssl.predict.settings import Offset, TileSettings
 class ProbeSettings(TileSettings):
     """How scribbles become a segmentation; the defaults are those measured best in ``docs/probe.md``."""
 
-    features: Literal["embedding", "embedding+filters", "filters"] = Field(
+    features: Literal[
+        "embedding+filters+pretrained",
         "embedding+filters",
+        "filters+pretrained",
+        "embedding",
+        "filters",
+        "pretrained",
+    ] = Field(
+        "embedding+filters+pretrained",
         title="Features",
         description="What a pixel is told by: the run's embedding, the filter bank (Gaussian, gradient "
-        "magnitude, Hessian eigenvalues at 1, 2, 4 and 8 px), or both.",
+        "magnitude, Hessian eigenvalues at 1, 2, 4 and 8 px), a network that knows natural images only "
+        "(EfficientNet-Lite0, ImageNet), or several of these.",
     )
     classifier: Literal["linear", "discriminants", "mlp"] = Field(
         "mlp",
         title="Classifier",
         description="linear is logistic regression; discriminants are linear too, fitted in closed form at "
-        "once; mlp has one hidden layer, averaged over several starts.",
+        "once; mlp has one hidden layer, averaged over several starts. Pretrained features beside others "
+        "have discriminants of their own, which count as far as held-out scribbles bear them out.",
     )
     decay: float = Field(
         1.0,

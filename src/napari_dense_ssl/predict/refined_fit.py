@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_dense_ssl.core.events import Beat, Noted
 from napari_dense_ssl.core.geometry import Box
-from napari_dense_ssl.predict.classifier import Classifier
+from napari_dense_ssl.predict.classifier import Classifier, Stacked
 from napari_dense_ssl.predict.pixel_features import gathered
 from napari_dense_ssl.predict.predictor import Predictor
 from napari_dense_ssl.predict.probe_encoder import ProbeEncoder
@@ -38,7 +38,7 @@ def fit_probe(
     region: Box,
     intensity: Intensity,
     settings: ProbeSettings,
-) -> Generator[Beat | Noted, None, Classifier]:
+) -> Generator[Beat | Noted, None, Classifier | Stacked]:
     """Encode what is scribbled on and fit the classifier.
 
     Parameters
@@ -58,7 +58,7 @@ def fit_probe(
 
     Returns
     -------
-    Classifier
+    Classifier or Stacked
         Calibrated, with the class areas of the settings.
     """
     drawn = scribbles.limited(settings.most_pixels, settings.seed)
@@ -79,7 +79,7 @@ def fit_probe(
         fitted = Fitted(refined.classifier, 1.0, np.bincount(drawn.classes))
         unlabelled = yield from gathered(predictor, volume, others, intensity)
     else:
-        fitted = yield from fit_pixels(features, drawn, settings)
+        fitted = yield from fit_pixels(features, drawn, settings, _probe_encoder(predictor).groups)
     areas = fitted.areas(unlabelled)
     if needs_areas(settings):
         told = ", ".join(f"{k}: {area:.1%}" for k, area in zip(scribbles.ids, areas, strict=True))
@@ -116,10 +116,7 @@ class _Refining:
     @property
     def encoder(self) -> ProbeEncoder:
         """What gives the features; its network may be exchanged."""
-        encoder = self.predictor.encoder
-        if not isinstance(encoder, ProbeEncoder):
-            raise TypeError(f"the predictor's encoder is a {type(encoder).__name__}, expected a ProbeEncoder")
-        return encoder
+        return _probe_encoder(self.predictor)
 
     def done_on(
         self, drawn: Scribbles, features: NDArray[np.float32], steps: int
@@ -129,7 +126,8 @@ class _Refining:
         linear = self.settings.model_copy(update={"classifier": "discriminants", "refine_steps": steps})
         fitted = yield from fit_pixels(features, drawn, linear)
         areas = fitted.areas(self.unlabelled)
-        start = fitted.classifier.adjusted(fitted.factor, np.zeros(len(areas)))
+        start = fitted.classifier.adjusted(fitted.factor, 0.0)
+        assert isinstance(start, Classifier)  # one group of features
         windows = yield from read_windows(
             self.volume,
             drawn,
@@ -160,7 +158,7 @@ class _Refining:
             return True
         half, other = drawn.part(seen), drawn.part(~seen)
         alone = self.settings.model_copy(update={"members": 1})
-        without = yield from fit_pixels(features[seen], half, alone)
+        without = yield from fit_pixels(features[seen], half, alone, self.encoder.groups)
         steps = max(1, self.settings.refine_steps // 2)
         refined = yield from self.done_on(half, features[seen], steps)
         before = self.encoder.network
@@ -183,6 +181,13 @@ class _Refining:
             f"{'done' if of_use else 'left out'}."
         )
         return of_use
+
+
+def _probe_encoder(predictor: Predictor) -> ProbeEncoder:
+    encoder = predictor.encoder
+    if not isinstance(encoder, ProbeEncoder):
+        raise TypeError(f"the predictor's encoder is a {type(encoder).__name__}, expected a ProbeEncoder")
+    return encoder
 
 
 def _half_of(drawn: Scribbles, seed: int) -> NDArray[np.bool_] | None:

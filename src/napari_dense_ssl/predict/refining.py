@@ -17,12 +17,13 @@ from napari_dense_ssl.core.geometry import Symmetry
 from napari_dense_ssl.model.averaging import ema_teacher
 from napari_dense_ssl.model.device import Device
 from napari_dense_ssl.model.encoder import DenseEncoder
+from napari_dense_ssl.model.turning import turned
 from napari_dense_ssl.predict.classifier import Classifier
 from napari_dense_ssl.predict.prior import class_areas, doubt
 from napari_dense_ssl.predict.probe_encoder import ProbeEncoder
 from napari_dense_ssl.predict.probe_settings import ProbeSettings
 from napari_dense_ssl.predict.refining_windows import RefiningWindows
-from napari_dense_ssl.sampling.views import photometric, turned
+from napari_dense_ssl.sampling.views import photometric
 
 _BATCH = 8
 _DECAY = 0.97

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_dense_ssl.core.events import Beat, Event, Noted, Pictured, Preview, Started, Step
 from napari_dense_ssl.core.geometry import Box, Grid
 from napari_dense_ssl.core.watch import Desk, View
-from napari_dense_ssl.predict.classifier import Classifier
+from napari_dense_ssl.predict.classifier import Classifier, Stacked
 from napari_dense_ssl.predict.feature_cache import FeatureCache, PixelRows
 from napari_dense_ssl.predict.flight import PlanePart
 from napari_dense_ssl.predict.map_cache import MapCache
@@ -161,7 +161,7 @@ class _Session:
         self.intensity, self.notes = trained.intensity(volume)
         self.features = FeatureCache(limit)
         self.rows = PixelRows(volume.shape, self.encoder.feature_channels)
-        self.classifier: Classifier | None = None
+        self.classifier: Classifier | Stacked | None = None
         self._fitted_to: Scribbles | None = None
         self._areas: dict[int, float] = {}
         self._ids: NDArray[np.uint8] = np.zeros(0, np.uint8)
@@ -216,16 +216,19 @@ class _Session:
         yield from self._encode_for(drawn.places, others)
         if settings.classifier != DRAFT:
             quick = settings.model_copy(update={"classifier": DRAFT})
-            fitted = yield from self._heed(fit_pixels(self.rows.rows(drawn.places), drawn, quick))
+            fitted = yield from self._heed(self._fit(drawn, quick))
             self._use(fitted, others[self.rows.known(others)], scribbles)
             self.cache.keep(view.box)
             yield from self._segment(view, seen, final=False)
         yield from self._encode_for(others, others)
-        fitted = yield from self._heed(fit_pixels(self.rows.rows(drawn.places), drawn, settings))
+        fitted = yield from self._heed(self._fit(drawn, settings))
         self._use(fitted, others, scribbles)
         self._fitted_to = scribbles
         self.cache.keep(view.box)
         yield from self._segment(view, seen, final=True)
+
+    def _fit(self, drawn: Scribbles, settings: ProbeSettings) -> Generator[Beat, None, Fitted]:
+        return fit_pixels(self.rows.rows(drawn.places), drawn, settings, self.encoder.groups)
 
     def _use(self, fitted: Fitted, others: NDArray[np.int64], scribbles: Scribbles) -> None:
         areas = fitted.areas(self.rows.rows(others))
@@ -364,7 +367,7 @@ class _Session:
 
 
 def apply(
-    classifier: Classifier,
+    classifier: Classifier | Stacked,
     features: NDArray[np.float16],
     ids: NDArray[np.uint8],
     device: torch.device | None = None,
@@ -373,7 +376,7 @@ def apply(
 
     Parameters
     ----------
-    classifier : Classifier
+    classifier : Classifier or Stacked
     features : ndarray, shape (D, Y, X)
     ids : ndarray, shape (C,)
         The label of each class.

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from napari_dense_ssl.core.geometry import Symmetry
+from napari_dense_ssl.model.turning import turned
 from napari_dense_ssl.predict.settings import TileSettings
-from napari_dense_ssl.sampling.views import turned
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from napari_dense_ssl.core.geometry import Symmetry
 from napari_dense_ssl.model.filter_bank import gaussian
+from napari_dense_ssl.model.turning import turned
 from napari_dense_ssl.sampling.crops import CropBatch
 from napari_dense_ssl.sampling.portion import Portion
 
@@ -33,12 +34,6 @@ def cut_views(windows: Tensor, batch: CropBatch, crop: int) -> Tensor:
     for window, (y, x), index in zip(windows, batch.offsets.tolist(), batch.symmetries.tolist(), strict=True):
         views.append(turned(window[:, y : y + crop, x : x + crop], symmetries[index]))
     return torch.stack(views)
-
-
-def turned(maps: Tensor, symmetry: Symmetry) -> Tensor:
-    """Apply a symmetry to the last two axes, as :meth:`Symmetry.apply` does to arrays."""
-    flipped = maps.flip(-1) if symmetry.flip else maps
-    return torch.rot90(flipped, symmetry.turns, (-2, -1)) if symmetry.turns % 4 else flipped
 
 
 def own_slices(windows: Tensor, reach: int) -> Tensor:
