@@ -14,7 +14,8 @@ views; ``pretrained-1`` one view of it.
 
 Printed for each pair, and each stack: mIoU on the score slices (every --stride-th pixel along Y and X) with
 all classes taken to be equally common, with the areas estimated from unlabelled pixels, and in between; the
-spread of the last over seeds; the cross-entropy of pixels whose slice was held out; seconds for a million pixels.
+spread of the last over seeds; the cross-entropy of pixels whose slice was held out; seconds for a million
+pixels.
 """
 
 from __future__ import annotations

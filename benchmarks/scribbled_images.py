@@ -11,7 +11,7 @@ taken to be equally common, on both sides: strokes do not tell how common things
 random forest (100 trees, balanced) on scikit-image's filter bank, as in its own example of segmentation.
 
 Printed, as a table: labels, pixels fitted and scored; mIoU / share of the pixels named rightly, of the probe
-on embedding and filters, of the probe on the filters alone, and of the forest; seconds of the processor.
+on all features, on embedding and filters, on the filters alone, and of the forest; seconds of the processor.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from napari_dense_ssl.engine import TrainSettings
 from napari_dense_ssl.evaluate import Scores
 from napari_dense_ssl.predict import ProbeSettings
 
-WAYS = ("embedding+filters", "filters")
+WAYS = ("all", "embedding+filters", "filters")
 SMALL = {
     "encoder": {"stages": 2, "depths": (1, 1), "widths": (16, 32), "features": 16, "detail": 8},
     "sampler": {"crop": 64, "batch": 4, "block": 128, "view_shift": 16},
@@ -149,7 +149,7 @@ def main() -> None:
         "px scored",
         *WAYS,
         "forest",
-        "s: train / probe / filters / forest",
+        f"s: train / {' / '.join(WAYS)} / forest",
     )
     print("| " + " | ".join(heads) + " |\n|" + " --- |" * len(heads))
     for place, name in images(options, folder):

@@ -56,7 +56,7 @@ def _files(folder):
     }
 
 
-@pytest.mark.parametrize("features", ["embedding+filters+pretrained", "embedding+filters", "filters"])
+@pytest.mark.parametrize("features", ["all", "embedding+filters", "filters"])
 @pytest.mark.parametrize("classifier", ["mlp", "linear", "discriminants"])
 def test_textures_come_apart_under_their_own_numbers(predictor, textures, tmp_path, features, classifier):
     volume, truth, scribbles = textures

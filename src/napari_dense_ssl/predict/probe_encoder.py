@@ -36,9 +36,9 @@ class ProbeEncoder:
 
     def __init__(self, encoder: Encoder, settings: ProbeSettings, classes: int) -> None:
         self._encoder = encoder
-        self._with_embedding = "embedding" in settings.features
-        self._with_filters = "filters" in settings.features
-        self._with_pretrained = "pretrained" in settings.features
+        self._with_embedding = "embedding" in settings.told
+        self._with_filters = "filters" in settings.told
+        self._with_pretrained = "pretrained" in settings.told
         self.classes = classes
         self.classifier: Classifier | Stacked | None = None
         self.slices = encoder.slices

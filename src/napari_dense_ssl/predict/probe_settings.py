@@ -8,23 +8,25 @@ from pydantic import Field
 
 from napari_dense_ssl.predict.settings import Offset, TileSettings
 
+_ALL = ("embedding", "filters", "pretrained")
+
 
 class ProbeSettings(TileSettings):
     """How scribbles become a segmentation; the defaults are those measured best in ``docs/probe.md``."""
 
     features: Literal[
-        "embedding+filters+pretrained",
+        "all",
         "embedding+filters",
         "filters+pretrained",
         "embedding",
         "filters",
         "pretrained",
     ] = Field(
-        "embedding+filters+pretrained",
+        "all",
         title="Features",
         description="What a pixel is told by: the run's embedding, the filter bank (Gaussian, gradient "
         "magnitude, Hessian eigenvalues at 1, 2, 4 and 8 px), a network that knows natural images only "
-        "(EfficientNet-Lite0, ImageNet), or several of these.",
+        "(pretrained: EfficientNet-Lite0, ImageNet), or several of these.",
     )
     classifier: Literal["linear", "discriminants", "mlp"] = Field(
         "mlp",
@@ -89,3 +91,8 @@ class ProbeSettings(TileSettings):
         description="Displacements along Y and X that probabilities are averaged over as well.",
         json_schema_extra={"unit": "px"},
     )
+
+    @property
+    def told(self) -> frozenset[str]:
+        """What a pixel is told by: of ``embedding``, ``filters`` and ``pretrained``."""
+        return frozenset(_ALL if self.features == "all" else self.features.split("+"))

@@ -62,7 +62,7 @@ def fit_probe(
         Calibrated, with the class areas of the settings.
     """
     drawn = scribbles.limited(settings.most_pixels, settings.seed)
-    refines = settings.refine_steps > 0 and "embedding" in settings.features
+    refines = settings.refine_steps > 0 and "embedding" in settings.told
     others = np.zeros((0, 3), np.int64)
     if needs_areas(settings) or refines:
         others = unlabelled_places(drawn.places, region, settings.seed)
