@@ -38,7 +38,8 @@ class MaskedClustersSettings(BaseModel):
         False,
         title="Pretrained features",
         description="Cluster what a network that knows natural images only (EfficientNet-Lite0, ImageNet) "
-        "tells of a pixel too. Targets take longer to compute; prediction does not.",
+        "tells of a pixel too. Targets take longer to compute, prediction does not; of no use so far "
+        "(docs/learning.md).",
     )
     mask_size: int = Field(
         16,
