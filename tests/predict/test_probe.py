@@ -258,12 +258,15 @@ def _run(job):
             return stop.value
 
 
-def test_a_group_of_features_counts_for_what_held_out_scribbles_say():
+@pytest.mark.parametrize(("classifier", "layers"), [("discriminants", 1), ("mlp", None)])
+def test_a_group_of_features_counts_for_what_held_out_scribbles_say(classifier, layers):
     groups = (slice(0, 4), slice(4, 10))
-    settings = SETTINGS.model_copy(update={"classifier": "discriminants"})
+    settings = SETTINGS.model_copy(update={"classifier": classifier})
     features, drawn = _groups("telling")
     alone = _run(fit_pixels(features[:, :4], drawn, settings)).classifier
     both = _run(fit_pixels(features, drawn, settings, groups)).classifier
+    # What is linear altogether reads each pixel once.
+    assert len(getattr(both, "layers", ())) == (layers or 0)
     unseen, truth = features + np.random.default_rng(3).normal(size=features.shape) * 0.5, drawn.classes
     right = [
         (one.logits(unseen[:, :width]).argmax(1) == truth).mean() for one, width in ((alone, 4), (both, 10))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -112,6 +112,24 @@ class Stacked:
 
     def _parts(self) -> list[tuple[slice, Classifier]]:
         return list(zip(self.groups, self.classifiers, strict=True))
+
+
+AnyClassifier: TypeAlias = Classifier | Stacked
+
+
+def stacked(groups: tuple[slice, ...], classifiers: tuple[Classifier, ...], channels: int) -> AnyClassifier:
+    """Return the sum of classifiers of groups of features, of which there are D in all (`channels`).
+
+    Classifiers that are all linear make a single linear one, which reads each pixel once.
+    """
+    if any(len(one.layers) > 1 for one in classifiers):
+        return Stacked(groups, classifiers)
+    weight = np.zeros((len(classifiers[0].layers[0][1]), channels))
+    bias = np.zeros(len(weight))
+    for group, one in zip(groups, classifiers, strict=True):
+        weight[:, group] += one.layers[0][0]
+        bias += one.layers[0][1]
+    return Classifier(((weight, bias),))
 
 
 def fitting(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from napari_dense_ssl.model import pretrained
 from napari_dense_ssl.model.filter_bank import filter_bank
-from napari_dense_ssl.predict.classifier import Classifier, Stacked
+from napari_dense_ssl.predict.classifier import AnyClassifier
 from napari_dense_ssl.predict.predictor import Encoder
 from napari_dense_ssl.predict.probe_settings import ProbeSettings
 
@@ -40,7 +40,7 @@ class ProbeEncoder:
         self._with_filters = "filters" in settings.told
         self._with_pretrained = "pretrained" in settings.told
         self.classes = classes
-        self.classifier: Classifier | Stacked | None = None
+        self.classifier: AnyClassifier | None = None
         self.slices = encoder.slices
         own = (encoder.feature_channels if self._with_embedding else 0) + (
             _FILTERS_A_SCALE * len(_SIGMAS) if self._with_filters else 0

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_dense_ssl.core.events import Beat
 from napari_dense_ssl.core.geometry import Box
-from napari_dense_ssl.predict.classifier import Classifier, Stacked, fitting, held_out_logits
+from napari_dense_ssl.predict.classifier import AnyClassifier, Classifier, fitting, held_out_logits, stacked
 from napari_dense_ssl.predict.prior import class_areas, doubt, sharpness, stacking_weights
 from napari_dense_ssl.predict.probe_settings import ProbeSettings
 from napari_dense_ssl.predict.scribbles import Scribbles
@@ -45,7 +45,7 @@ class Fitted:
         Scribbled pixels of each class.
     """
 
-    classifier: Classifier | Stacked
+    classifier: AnyClassifier
     factor: float
     counts: NDArray[np.int64]
 
@@ -61,7 +61,7 @@ class Fitted:
             return np.full(len(self.counts), 1 / len(self.counts))
         return class_areas(self.factor * self.classifier.logits(unlabelled), doubt(self.counts))
 
-    def with_areas(self, areas: NDArray[np.float64], prior: Prior) -> Classifier | Stacked:
+    def with_areas(self, areas: NDArray[np.float64], prior: Prior) -> AnyClassifier:
         """Return the calibrated classifier, to which classes are as common as `prior` makes of areas."""
         shift = _SHARE_OF_PRIOR[prior] * np.log(areas)
         return self.classifier.adjusted(self.factor, shift)
@@ -107,7 +107,8 @@ def fit_pixels(
     weights = stacking_weights(np.stack(held_out), truth) if enough else np.eye(len(groups))[0]
     kept = [number for number, weight in enumerate(weights) if weight > 0]
     parts = tuple(fitted[number].adjusted(float(weights[number]), 0.0) for number in kept)
-    return Fitted(Stacked(tuple(groups[number] for number in kept), parts), 1.0, counts)
+    kept_groups = tuple(groups[number] for number in kept)
+    return Fitted(stacked(kept_groups, parts, features.shape[1]), 1.0, counts)
 
 
 def unlabelled_places(places: NDArray[np.int64], region: Box, seed: int) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_dense_ssl.core.events import Beat, Noted
 from napari_dense_ssl.core.geometry import Box
-from napari_dense_ssl.predict.classifier import Classifier, Stacked
+from napari_dense_ssl.predict.classifier import AnyClassifier, Classifier
 from napari_dense_ssl.predict.pixel_features import gathered
 from napari_dense_ssl.predict.predictor import Predictor
 from napari_dense_ssl.predict.probe_encoder import ProbeEncoder
@@ -38,7 +38,7 @@ def fit_probe(
     region: Box,
     intensity: Intensity,
     settings: ProbeSettings,
-) -> Generator[Beat | Noted, None, Classifier | Stacked]:
+) -> Generator[Beat | Noted, None, AnyClassifier]:
     """Encode what is scribbled on and fit the classifier.
 
     Parameters

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_dense_ssl.core.events import Beat, Event, Noted, Pictured, Preview, Started, Step
 from napari_dense_ssl.core.geometry import Box, Grid
 from napari_dense_ssl.core.watch import Desk, View
-from napari_dense_ssl.predict.classifier import Classifier, Stacked
+from napari_dense_ssl.predict.classifier import AnyClassifier
 from napari_dense_ssl.predict.feature_cache import FeatureCache, PixelRows
 from napari_dense_ssl.predict.flight import PlanePart
 from napari_dense_ssl.predict.map_cache import MapCache
@@ -161,7 +161,7 @@ class _Session:
         self.intensity, self.notes = trained.intensity(volume)
         self.features = FeatureCache(limit)
         self.rows = PixelRows(volume.shape, self.encoder.feature_channels)
-        self.classifier: Classifier | Stacked | None = None
+        self.classifier: AnyClassifier | None = None
         self._fitted_to: Scribbles | None = None
         self._areas: dict[int, float] = {}
         self._ids: NDArray[np.uint8] = np.zeros(0, np.uint8)
@@ -367,7 +367,7 @@ class _Session:
 
 
 def apply(
-    classifier: Classifier | Stacked,
+    classifier: AnyClassifier,
     features: NDArray[np.float16],
     ids: NDArray[np.uint8],
     device: torch.device | None = None,
