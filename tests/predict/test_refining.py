@@ -9,7 +9,8 @@ from scipy.ndimage import gaussian_filter
 
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.predict import refined_fit
-from napari_dense_ssl.predict.classifier import Classifier
+from napari_dense_ssl.predict.classifier import Classifier, fitting
+from napari_dense_ssl.predict.pixel_features import gathered
 from napari_dense_ssl.predict.predictor import Predictor
 from napari_dense_ssl.predict.probe_encoder import ProbeEncoder
 from napari_dense_ssl.predict.probe_settings import ProbeSettings
@@ -83,7 +84,12 @@ def test_it_learns_what_the_fixed_embedding_does_not_tell(stripes, small_encoder
     right = {}
     for steps in (0, 60):
         settings = ProbeSettings(
-            tile=96, features="embedding", classifier="discriminants", refine_steps=steps, refine_rate=1e-3
+            tile=96,
+            features="embedding",
+            classifier="discriminants",
+            refine_steps=steps,
+            refine_rate=1e-3,
+            refine_check=False,
         )
         encoder = ProbeEncoder(small_encoder, settings, 2)
         predictor = Predictor(encoder, cpu, settings)
@@ -158,15 +164,26 @@ def test_refining_that_makes_it_worse_is_left_out(stripes, small_encoder, cpu, m
     assert not np.allclose(blind.layers[0][0], plain.layers[0][0])
 
 
-def test_refining_that_helps_is_done_after_the_check(stripes, small_encoder, cpu):
+@pytest.mark.parametrize("learned", [True, False])
+def test_refining_is_done_where_it_gains_only(stripes, small_encoder, cpu, monkeypatch, learned):
+    """What is refined reads a few scribbles as if there had been a thousand, or as they are read anyhow."""
     volume, truth = stripes
-    drawn = _scribbles(truth)
-    _, probe, said = _fitted(
-        volume, drawn, small_encoder, cpu, features="embedding", refine_steps=60, refine_rate=1e-3
-    )
+    few, many = _scribbles(truth, 20), _scribbles(truth, 600)
+    settings = ProbeSettings(tile=96, features="embedding", classifier="discriminants")
+    plain = Predictor(ProbeEncoder(small_encoder, settings, 2), cpu, settings)
+    features, _ = _finished(gathered(plain, volume, many.places, volume.intensity()))
+    *_, expert = fitting(features, many.classes, settings)
+
+    def refined(encoder, device, windows, start, spread, areas, settings):
+        yield from ()
+        return Refined(encoder.network, expert if learned else start)
+
+    monkeypatch.setattr(refined_fit, "refine", refined)
+    classifier, _, said = _fitted(volume, few, small_encoder, cpu, features="embedding", refine_steps=10)
     (message,) = (text for text in said if "one half" in text)
-    assert message.endswith("refining is done.")
-    assert probe.network is not small_encoder
+    assert message.endswith("refining is done." if learned else "refining is left out.")
+    same = classifier.logits(features).argmax(1) == expert.logits(features).argmax(1)
+    assert (same.mean() > 0.95) == learned
 
 
 def test_halves_of_scribbles_have_all_classes_or_there_are_none(stripes):

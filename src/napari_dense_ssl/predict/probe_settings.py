@@ -59,7 +59,7 @@ class ProbeSettings(TileSettings):
         title="Refine",
         description="Steps in which the encoder itself is trained on the scribbles, and on what it is sure "
         "of elsewhere, before the volume is segmented; 0 leaves it as the run has it. A step takes two "
-        "seconds of a processor core.",
+        "seconds of a processor core, four with pretrained features.",
         json_schema_extra={"unit": "steps"},
     )
     refine_rate: float = Field(
@@ -68,8 +68,8 @@ class ProbeSettings(TileSettings):
     refine_check: bool = Field(
         True,
         title="Check refining",
-        description="Refine on one half of the scribbles first, in half the steps, and leave it out where it "
-        "names the other half worse. Takes half as long again.",
+        description="Refine on one half of the scribbles first, in half the steps, and go on only where it "
+        "names the other half better. Takes half as long again.",
     )
     most_pixels: int = Field(
         2000,

@@ -145,7 +145,7 @@ class _Refining:
     ) -> Generator[Beat | Noted, None, bool]:
         """Refine on one half of the scribbles, in half the steps, and ask the other half what it gave.
 
-        It is of no use where the other half is named worse than without it, by more than the standard error
+        It is of use where the other half is named better than without it, by more than the standard error
         of the difference; all classes weigh the same. Where the scribbles cannot be divided such that each
         half has all classes, nothing is known, and it is done.
         """
@@ -173,8 +173,8 @@ class _Refining:
         )
         weight = 1.0 / np.bincount(other.classes)[other.classes]
         weight /= weight.sum()
-        lost = weight * (without_it.astype(float) - with_it)
-        of_use = bool(lost.sum() <= np.sqrt((lost**2).sum()))
+        gained = weight * (with_it.astype(float) - without_it)
+        of_use = bool(gained.sum() > np.sqrt((gained**2).sum()))
         yield Noted(
             f"Refined on one half of the scribbles, the encoder names {weight @ with_it:.0%} of the other "
             f"half as they were scribbled, {weight @ without_it:.0%} as it is: refining is "
