@@ -49,8 +49,12 @@ def settings_of(case: Case, network: str, steps: int, seed: int) -> TrainSetting
 
 
 def network_of(row: dict[str, str]) -> str | None:
-    """Return the name of the network that a logged run had; None where it differs in anything else."""
-    settings = ast.literal_eval(row["settings"])
+    """Return the name of the network that a logged run had; None where it differs in anything else.
+
+    Settings that did not exist yet when a run was logged are at their defaults.
+    """
+    logged = TrainSettings.model_validate(ast.literal_eval(row["settings"]))
+    settings = json.loads(logged.model_dump_json())
     default = json.loads(RECIPES[RECIPE].settings().model_dump_json())
     for part in ("objective", "optimiser", "sampler"):
         if settings[part] != default[part]:

@@ -31,6 +31,9 @@ def test_runs_are_told_apart_by_their_network_and_drawn(budget, tmp_path: Path) 
         log.append(row | {"settings": settings.model_dump(mode="json")})
     again = budget.RunsLog(tmp_path / "runs.csv")  # as text
     assert [budget.network_of(row) for row in again.rows] == ["default", "default", "wide"]
+    earlier = settings.model_dump(mode="json")
+    del earlier["objective"]["pretrained"]  # as before that setting existed
+    assert budget.network_of({"settings": str(earlier)}) == "wide"
     other = settings.model_copy(
         update={"optimiser": settings.optimiser.model_copy(update={"learning_rate": 1})}
     )
