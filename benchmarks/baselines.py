@@ -16,12 +16,12 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import StandardScaler
 from torch.nn import functional as F
 
-from napari_dense_ssl.core.geometry import Box
+from napari_dense_ssl.core.geometry import Box, Symmetry
 from napari_dense_ssl.engine import TrainSettings
 from napari_dense_ssl.model import DenseEncoder
 from napari_dense_ssl.model.filter_bank import filter_bank
 from napari_dense_ssl.model.pretrained import MULTIPLE, pretrained_features
-from napari_dense_ssl.predict.prior import class_areas, doubt, sharpness
+from napari_dense_ssl.predict.prior import class_areas, doubt, stacking_weights
 from volumes import Case
 
 Feature = Callable[[torch.Tensor], torch.Tensor]
@@ -44,12 +44,9 @@ def random_encoder(seed: int) -> DenseEncoder:
 
 def imagenet_features(images: torch.Tensor) -> torch.Tensor:
     """The network of ``--features pretrained``, one view of it, as others use such networks: 192 channels."""
-    network = pretrained_features(images.device).network
     height, width = images.shape[-2:]
     padded = F.pad(images, (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="reflect")
-    full = padded.shape[-2:]
-    wide = [F.interpolate(maps, size=full, mode="bilinear", align_corners=False) for maps in network(padded)]
-    return torch.cat(wide, 1)[0, :, :height, :width]
+    return pretrained_features(images.device)(padded, (Symmetry(),))[0, :, :height, :width]
 
 
 def encoder_features(encoder: DenseEncoder) -> Feature:
@@ -136,7 +133,7 @@ def forest(case: Case, name: str, pixels: int, seed: int) -> np.ndarray:
 
     held_out = np.log(np.nan_to_num(model.oob_decision_function_, nan=1 / len(model.classes_)) + _TINY)
     names, counts = np.unique(np.concatenate(y), return_counts=True)
-    factor = sharpness(held_out, np.searchsorted(names, np.concatenate(y)))
+    (factor,) = stacking_weights(held_out[None], np.searchsorted(names, np.concatenate(y)))
     areas = np.log(class_areas(factor * logits(np.concatenate(free)), doubt(counts)))
 
     def predict(rows: np.ndarray) -> np.ndarray:

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
 from scipy.stats import norm
 
-from napari_dense_ssl.predict.prior import class_areas, doubt, sharpness, stacking_weights
+from napari_dense_ssl.predict.prior import class_areas, doubt, stacking_weights
 
 
 def _two_gaussians(share: float, count: int, seed: int = 0):
@@ -33,17 +35,24 @@ def test_doubt_falls_with_the_scribbles():
     assert doubt(np.array([10_000, 10_000])) == 0.05
 
 
-def test_sharpness_undoes_what_was_done_to_honest_logits():
+def test_one_weight_undoes_what_was_done_to_honest_logits():
     logits, classes = _two_gaussians(0.3, 20_000)
     for factor in (0.25, 1.0, 4.0):
-        assert sharpness(logits / factor, classes) == pytest.approx(factor, rel=0.1)
-
-
-def test_one_classifier_is_weighted_by_its_sharpness():
-    logits, classes = _two_gaussians(0.3, 5000)
-    for factor in (0.25, 1.0, 4.0):
         (weight,) = stacking_weights(logits[None] / factor, classes)
-        assert weight == pytest.approx(sharpness(logits / factor, classes), rel=1e-2)
+        assert weight == pytest.approx(factor, rel=0.1)
+
+
+def test_one_weight_is_the_temperature_that_scipy_finds():
+    logits, classes = _two_gaussians(0.3, 5000)
+    even = 1 / np.bincount(classes)[classes]
+    for factor in (0.02, 0.25, 4.0):
+
+        def loss(log_weight, given=logits / factor):
+            log_p = log_softmax(np.exp(log_weight) * given, axis=1)
+            return -np.average(log_p[np.arange(len(classes)), classes], weights=even)
+
+        best = np.exp(minimize_scalar(loss, bounds=(-4, 2), method="bounded").x)
+        assert stacking_weights(logits[None] / factor, classes) == pytest.approx([best], rel=1e-2)
 
 
 def test_classifiers_count_for_what_they_know():

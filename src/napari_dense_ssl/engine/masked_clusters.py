@@ -279,7 +279,8 @@ class MaskedClusters:
                 bank = filter_bank(own_slices(stack, 0), self._objective.sigmas)
         groups = [bank]
         if self._objective.pretrained:
-            groups.insert(0, (yield from self._pretrained(own_slices(stack, 0))))
+            groups.insert(0, self._pretrained(own_slices(stack, 0)))
+            yield Beat()
         if generation == 0:
             return torch.cat(groups, dim=1)
         assert self._teacher is not None  # set when generation 1 began
@@ -301,17 +302,14 @@ class MaskedClusters:
         mean = F.interpolate(total / len(views), scale_factor=2, mode="bilinear", align_corners=False)
         return torch.cat([mean[..., :height, :width], *groups], dim=1)
 
-    def _pretrained(self, images: Tensor) -> Generator[Event, None, Tensor]:
-        """Yield beats; return the features (B, D, Y, X) of images (B, 1, Y, X) that need no training."""
+    def _pretrained(self, images: Tensor) -> Tensor:
+        """Return the features (B, D, Y, X) of images (B, 1, Y, X) that need no training."""
         height, width = images.shape[-2:]
         padded = F.pad(images, (0, -width % pretrained.MULTIPLE, 0, -height % pretrained.MULTIPLE), "reflect")
         device = self._networks.device
         with torch.no_grad(), device.autocast():
-            for maps in pretrained.pretrained_features(device.torch_device).passes(padded):
-                if maps is not None:
-                    return maps[..., :height, :width]
-                yield Beat()
-        raise AssertionError("no pass gave maps")
+            maps: Tensor = pretrained.pretrained_features(device.torch_device)(padded)
+        return maps[..., :height, :width]
 
     def _assign(self, features: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """Return the codes of a plane's features (1, D, Y, X): shape (Y, X), _NONE along the rim."""

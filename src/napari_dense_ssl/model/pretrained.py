@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -63,38 +63,31 @@ class PretrainedFeatures(nn.Module):
         self.network = network.requires_grad_(False).to(memory_format=torch.channels_last)
         self.eval()
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, views: Sequence[Symmetry] = Symmetry.all()) -> Tensor:
         """Return features of grey images.
 
         Parameters
         ----------
         images : Tensor, shape (B, 1, Y, X)
             Of mean 0 and standard deviation 1, about; Y and X are multiples of 16.
+        views : sequence of Symmetry, optional
+            What is averaged over.
 
         Returns
         -------
         Tensor, shape (B, 192, Y, X), float32
         """
-        *_, maps = self.passes(images)
-        assert maps is not None  # the last that passes() yields
-        return maps
-
-    def passes(self, images: Tensor) -> Iterator[Tensor | None]:
-        """Yield None after each forward pass, then what :meth:`forward` returns."""
         totals: list[Tensor] = []
-        views = Symmetry.all()
         for view in views:
             found = self.network(turned(images, view).contiguous(memory_format=torch.channels_last))
             back = [turned(maps.float(), view.inverse) for maps in found]
             totals = [total + maps for total, maps in zip(totals, back, strict=True)] if totals else back
-            yield None
         size = images.shape[-2:]
-        wide = [F.interpolate(maps / len(views), size=size, mode="bilinear") for maps in totals]
-        yield torch.cat(wide, dim=1)
+        return torch.cat([F.interpolate(maps / len(views), size=size, mode="bilinear") for maps in totals], 1)
 
 
 def _fold(network: Any) -> None:
-    """Let each convolution do what the batch normalisation behind it does; a third of the time is saved."""
+    """Let each convolution do what the batch normalisation behind it does."""
     pairs = [(network, "conv_stem", "bn1")]
     for block in (block for stage in network.blocks for block in stage):
         inverted = hasattr(block, "conv_pwl")

@@ -101,8 +101,7 @@ class Stacked:
 
     def maps(self, features: Tensor) -> Tensor:
         """Return logits, shape (B, C, Y, X), of feature maps, shape (B, D, Y, X) of any type, in float32."""
-        parts = [one.maps(features[:, group]) for group, one in self._parts()]
-        return torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
+        return torch.stack([one.maps(features[:, group]) for group, one in self._parts()]).sum(0)
 
     def adjusted(self, factor: float, shift: NDArray[Any] | float) -> Stacked:
         """Return the classifier whose logits are ``factor * logits + shift``."""

@@ -9,50 +9,24 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 Array = NDArray[np.float64]
 
-_LOG_SHARPNESS = (-4.0, 2.0)
+_LOG_WEIGHTS = (-4.0, 2.0)
+"""Least of the first classifier, and most of any."""
 _ROUNDS = 200
 _LEAST_DOUBT = 0.05
-
-
-def sharpness(logits: Array, classes: NDArray[np.int64]) -> float:
-    """Return the factor on logits that makes them honest on pixels that were not fitted to.
-
-    Temperature scaling [1]_: the factor (one over the temperature) that minimises the cross-entropy, each
-    class weighing the same.
-
-    Parameters
-    ----------
-    logits : ndarray, shape (N, C)
-        Of held-out pixels.
-    classes : ndarray, shape (N,)
-        Their true classes, 0 to C - 1.
-
-    References
-    ----------
-    .. [1] Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
-    """
-    count = np.bincount(classes, minlength=logits.shape[1])
-    weight = 1.0 / count[classes]
-    rows = np.arange(len(classes))
-
-    def loss(log_factor: float) -> float:
-        log_p = log_softmax(np.exp(log_factor) * logits, axis=1)[rows, classes]
-        return float(-np.average(log_p, weights=weight))
-
-    return float(np.exp(minimize_scalar(loss, bounds=_LOG_SHARPNESS, method="bounded").x))
 
 
 def stacking_weights(logits: Array, classes: NDArray[np.int64]) -> Array:
     """Return what the logits of several classifiers are worth when they are added up.
 
     The weights, none negative, that minimise the cross-entropy of pixels that were not fitted to, each class
-    weighing the same: stacked generalisation [1]_ in the form of :func:`sharpness`, which it is for one
-    classifier. A classifier that says nothing new gets a weight of 0. The problem is convex.
+    weighing the same: stacked generalisation [1]_; for one classifier temperature scaling [2]_, the weight
+    being one over the temperature. A classifier that says nothing new gets a weight of 0. The problem is
+    convex.
 
     Parameters
     ----------
@@ -69,6 +43,7 @@ def stacking_weights(logits: Array, classes: NDArray[np.int64]) -> Array:
     References
     ----------
     .. [1] Wolpert, "Stacked generalization", Neural Networks 5, 1992.
+    .. [2] Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
     """
     count = np.bincount(classes, minlength=logits.shape[2])
     weight = 1.0 / count[classes]
@@ -81,7 +56,7 @@ def stacking_weights(logits: Array, classes: NDArray[np.int64]) -> Array:
         wrong[rows, classes] -= 1
         return float(-weight @ log_p[rows, classes]), np.einsum("n,nc,enc->e", weight, wrong, logits)
 
-    least, most = np.exp(_LOG_SHARPNESS)
+    least, most = np.exp(_LOG_WEIGHTS)
     bounds = [(least if k == 0 else 0.0, most) for k in range(len(logits))]
     start = np.full(len(logits), 0.5 / len(logits))
     found: Array = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x

@@ -85,14 +85,12 @@ class ProbeEncoder:
         if self._with_embedding:
             maps.append(self._encoder(images)[1].float())
         middle = images[:, images.shape[1] // 2, None]
+        borrowed = [pretrained.pretrained_features(images.device)(middle)] if self._with_pretrained else []
         # Differences of neighbouring grey values, and of large logits, need all their bits.
         with torch.autocast(images.device.type, enabled=False):
             if self._with_filters:
                 maps.append(filter_bank(middle.float(), _SIGMAS))
-        if self._with_pretrained:
-            maps.append(pretrained.pretrained_features(images.device)(middle))
-        with torch.autocast(images.device.type, enabled=False):
-            features = torch.cat(maps, dim=1)
+            features = torch.cat([*maps, *borrowed], dim=1)
             if self.classifier is None:
                 batch, _, height, width = features.shape
                 return features.new_zeros((batch, self.classes, height, width)), features

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_dense_ssl.core.events import Beat
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.predict.classifier import AnyClassifier, Classifier, fitting, held_out_logits, stacked
-from napari_dense_ssl.predict.prior import class_areas, doubt, sharpness, stacking_weights
+from napari_dense_ssl.predict.prior import class_areas, doubt, stacking_weights
 from napari_dense_ssl.predict.probe_settings import ProbeSettings
 from napari_dense_ssl.predict.scribbles import Scribbles
 
@@ -34,19 +34,16 @@ _SHARE_OF_PRIOR: dict[Prior, float] = {"balanced": 0.0, "between": 0.5, "volume"
 
 @dataclass(frozen=True)
 class Fitted:
-    """A classifier to which all classes are equally common, and how far its logits are to be believed.
+    """A classifier to which all classes are equally common, with logits that are to be believed.
 
     Attributes
     ----------
     classifier : Classifier or Stacked
-    factor : float
-        On the logits, from held-out scribbles.
     counts : ndarray, shape (C,)
         Scribbled pixels of each class.
     """
 
     classifier: AnyClassifier
-    factor: float
     counts: NDArray[np.int64]
 
     def areas(self, unlabelled: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -59,12 +56,12 @@ class Fitted:
         """
         if not len(unlabelled):
             return np.full(len(self.counts), 1 / len(self.counts))
-        return class_areas(self.factor * self.classifier.logits(unlabelled), doubt(self.counts))
+        return class_areas(self.classifier.logits(unlabelled), doubt(self.counts))
 
     def with_areas(self, areas: NDArray[np.float64], prior: Prior) -> AnyClassifier:
         """Return the calibrated classifier, to which classes are as common as `prior` makes of areas."""
         shift = _SHARE_OF_PRIOR[prior] * np.log(areas)
-        return self.classifier.adjusted(self.factor, shift)
+        return self.classifier.adjusted(1.0, shift)
 
 
 def needs_areas(settings: ProbeSettings) -> bool:
@@ -102,13 +99,11 @@ def fit_pixels(
         held_out.append(logits)
         fitted.append((yield from _beating(fitting(rows, drawn.classes, own))))
     enough = len(truth) >= _FEWEST_HELD_OUT and len(np.unique(truth)) == len(drawn.ids)
-    if len(groups) == 1:
-        return Fitted(fitted[0], sharpness(logits, truth) if enough else 1.0, counts)
     weights = stacking_weights(np.stack(held_out), truth) if enough else np.eye(len(groups))[0]
     kept = [number for number, weight in enumerate(weights) if weight > 0]
     parts = tuple(fitted[number].adjusted(float(weights[number]), 0.0) for number in kept)
     kept_groups = tuple(groups[number] for number in kept)
-    return Fitted(stacked(kept_groups, parts, features.shape[1]), 1.0, counts)
+    return Fitted(stacked(kept_groups, parts, features.shape[1]), counts)
 
 
 def unlabelled_places(places: NDArray[np.int64], region: Box, seed: int) -> NDArray[np.int64]:

@@ -76,7 +76,7 @@ def fit_probe(
         yield Noted(f"The encoder is refined on the scribbles in {settings.refine_steps} steps.")
         refined = yield from refining.done_on(drawn, features, settings.refine_steps)
         refining.encoder.network = refined.encoder
-        fitted = Fitted(refined.classifier, 1.0, np.bincount(drawn.classes))
+        fitted = Fitted(refined.classifier, np.bincount(drawn.classes))
         unlabelled = yield from gathered(predictor, volume, others, intensity)
     else:
         fitted = yield from fit_pixels(features, drawn, settings, _probe_encoder(predictor).groups)
@@ -126,8 +126,8 @@ class _Refining:
         linear = self.settings.model_copy(update={"classifier": "discriminants", "refine_steps": steps})
         fitted = yield from fit_pixels(features, drawn, linear)
         areas = fitted.areas(self.unlabelled)
-        start = fitted.classifier.adjusted(fitted.factor, 0.0)
-        assert isinstance(start, Classifier)  # one group of features
+        start = fitted.classifier
+        assert isinstance(start, Classifier)  # linear, of one group of features
         windows = yield from read_windows(
             self.volume,
             drawn,
