@@ -48,11 +48,12 @@ from napari_dense_ssl.core.geometry import Box, Symmetry
 from napari_dense_ssl.evaluate import score_classes
 from napari_dense_ssl.model import RunFolder, choose_device
 from napari_dense_ssl.model.filter_bank import filter_bank
-from napari_dense_ssl.model.pretrained import MULTIPLE, pretrained_features
+from napari_dense_ssl.model.pretrained import HALO, MULTIPLE, pretrained_features
+from napari_dense_ssl.model.turning import turned
 from napari_dense_ssl.predict.prior import class_areas, doubt, stacking_weights
 from napari_dense_ssl.volume import Intensity, Volume, open_volume
 
-TILE, HALO = 448, 64
+TILE = 448
 UNLABELLED = 4000
 FREE = ("filters", "pretrained", "filters+pretrained", "pretrained-1")
 FEATURES = (*FREE, "embedding", "embedding+filters", "pyramid", "pyramid+embedding", "pyramid+filters")
@@ -108,30 +109,30 @@ def log_proba(model: Classifier, x: np.ndarray) -> np.ndarray:
 
 
 @torch.inference_mode()
-def parts(encoder: Any, images: torch.Tensor, averaged: bool) -> dict[str, torch.Tensor]:
-    """Filter bank, pretrained features, embedding, pyramid of a window; the embedding averaged over views."""
-    found = {
-        "filters": filter_bank(images)[0],
-        "pretrained": pretrained_features(images.device)(images)[0],
-        "pretrained-1": imagenet_features(images),
-    }
-    if encoder is None:
-        return found
-    pyramid = encoder.pyramid(images)
-    found["pyramid"] = F.interpolate(pyramid, scale_factor=2, mode="bilinear")[0]
-    found["embedding"] = encoder.embed(pyramid, images)[0]
-    if averaged:
-        total = torch.zeros_like(found["embedding"])
-        for g in Symmetry.all():
-            turned = torch.rot90(images.flip(-1) if g.flip else images, g.turns, (-2, -1))
-            back = torch.rot90(encoder.features(turned)[0], -g.turns, (-2, -1))
-            total += back.flip(-1) if g.flip else back
-        found["embedding8"] = total / 8
+def parts(encoder: Any, images: torch.Tensor, wanted: set[str]) -> dict[str, torch.Tensor]:
+    """Maps of a window by name, those that are wanted; embedding8 is the mean over the eight symmetries."""
+    found: dict[str, torch.Tensor] = {}
+    if "filters" in wanted:
+        found["filters"] = filter_bank(images)[0]
+    if "pretrained" in wanted:
+        found["pretrained"] = pretrained_features(images.device)(images)[0]
+    if "pretrained-1" in wanted:
+        found["pretrained-1"] = imagenet_features(images)
+    if wanted & {"pyramid", "embedding"}:
+        pyramid = encoder.pyramid(images)
+        found["pyramid"] = F.interpolate(pyramid, scale_factor=2, mode="bilinear")[0]
+        found["embedding"] = encoder.embed(pyramid, images)[0]
+    if "embedding8" in wanted:
+        views = [
+            turned(encoder.features(turned(images, view).contiguous())[0], view.inverse)
+            for view in Symmetry.all()
+        ]
+        found["embedding8"] = torch.stack(views).mean(0)
     return found
 
 
 def encode(
-    encoder: Any, volume: Volume, intensity: Intensity, z: int, keep: np.ndarray, averaged: bool
+    encoder: Any, volume: Volume, intensity: Intensity, z: int, keep: np.ndarray, wanted: set[str]
 ) -> dict[str, np.ndarray]:
     """Features of the kept pixels of a slice, in the order of the slice, window by window with a halo."""
     _, height, width = volume.shape
@@ -148,7 +149,7 @@ def encode(
                 continue
             tall, wide = (-(-n // multiple) * multiple for n in inside.shape)
             window = plane[top : top + tall + 2 * HALO, left : left + wide + 2 * HALO]
-            maps = parts(encoder, torch.from_numpy(window[None, None].copy()), averaged)
+            maps = parts(encoder, torch.from_numpy(window[None, None].copy()), wanted)
             where = order[top : top + TILE, left : left + TILE][inside]
             for name, values in maps.items():
                 cut = values[:, HALO : HALO + inside.shape[0], HALO : HALO + inside.shape[1]]
@@ -183,10 +184,15 @@ def split_strokes(scribbles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 class Data:
     """Features and labels of fitted, unlabelled and scored pixels of one volume."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: argparse.Namespace, wanted: set[str]) -> None:
         self.volume = open_volume(options.volume)
         run = RunFolder.open(options.run) if options.run else None
         self.encoder = run.load_encoder(choose_device("cpu").torch_device) if run else None
+        if self.encoder is not None and self.encoder.slices > 1:
+            raise SystemExit(
+                f"{options.run} looks at {self.encoder.slices} slices at once, and windows of one are cut "
+                "here: leave --run out, or measure it with benchmarks/refining.py --steps 0."
+            )
         self.intensity = self.volume.intensity()
         if run is not None and abs(self.intensity.mean - run.intensity["mean"]) < 0.1 * run.intensity["std"]:
             self.intensity = Intensity(**run.intensity)
@@ -219,7 +225,7 @@ class Data:
             free.ravel()[rng.choice(free.size, min(UNLABELLED, free.size), replace=False)] = True
             keep = free | np.any([s[z] > 0 for s in self.scribbles], axis=0)
             for name, values in encode(
-                self.encoder, self.volume, self.intensity, int(z), keep, options.averaged
+                self.encoder, self.volume, self.intensity, int(z), keep, wanted
             ).items():
                 self.fit.setdefault(name, []).append(values)
             self.slices.append(np.full(int(keep.sum()), z))
@@ -233,9 +239,7 @@ class Data:
             keep = np.zeros(plane.shape, bool)
             keep[:: options.stride, :: options.stride] = True
             keep &= plane > 0
-            for name, values in encode(
-                self.encoder, self.volume, self.intensity, z, keep, options.averaged
-            ).items():
+            for name, values in encode(self.encoder, self.volume, self.intensity, z, keep, wanted).items():
                 self.score.setdefault(name, []).append(values)
             self.truth.append(plane[keep])
 
@@ -339,15 +343,7 @@ def main() -> None:
     parser.add_argument("--stride", type=int, default=4)
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # classifiers that stop before they have converged
-    data = Data(options)
-    default = FREE if data.encoder is None else FEATURES + (AVERAGED if options.averaged else ())
-    scored = len(np.concatenate(data.truth))
-    scribbles = Path(options.scribbles).name
-    print(f"{Path(options.volume).name}, scribbles {scribbles}, run {options.run}, {scored:,} pixels scored")
-    header = ("balanced", "between", "volume", "spread", "held-out nats", "s per Mpx")
-    print("| features | classifier | " + " | ".join(header) + " |")
-    print("| --- | --- |" + " --- |" * len(header))
-    draws = [Draw(data, seed) for seed in range(options.seeds)]
+    default = FREE if options.run is None else FEATURES + (AVERAGED if options.averaged else ())
     pairs = [
         [(kinds, name)]
         for kinds in (options.features.split(",") if options.features else default)
@@ -358,6 +354,17 @@ def main() -> None:
         for stack in options.stacks.split(",")
         if stack
     ]
+    wanted = {part for stack in pairs + stacks for kinds, _ in stack for part in kinds.split("+")}
+    if options.run is None and not wanted <= {"filters", "pretrained", "pretrained-1"}:
+        parser.error(f"{', '.join(sorted(wanted))}: some of these need a run; give one with --run")
+    data = Data(options, wanted)
+    scored = len(np.concatenate(data.truth))
+    scribbles = Path(options.scribbles).name
+    print(f"{Path(options.volume).name}, scribbles {scribbles}, run {options.run}, {scored:,} pixels scored")
+    header = ("balanced", "between", "volume", "spread", "held-out nats", "s per Mpx")
+    print("| features | classifier | " + " | ".join(header) + " |")
+    print("| --- | --- |" + " --- |" * len(header))
+    draws = [Draw(data, seed) for seed in range(options.seeds)]
     for stack in pairs + stacks:
         row = measure(draws, stack)
         kinds, name = (" / ".join(parts) for parts in zip(*stack, strict=True))

@@ -1,12 +1,13 @@
 """What refining the encoder on scribbles gains, and whether its check says so: mIoU with and without.
 
     python benchmarks/refining.py RUN [--volume vnc] [--pixels 20,200] [--steps 200] [--seed 0]
-        [--out refining]
+        [--features all] [--out refining]
 
 RUN was trained on the fit slices of a volume of ``volumes.py``. Its embedding is probed as it is and
 refined, for each number of scribbled pixels a class; the score slices are segmented whole and compared with
 their truth, which nothing before has seen. Printed for each: mIoU and seconds without and with refining,
-which is always done here, and what the check said. One draw of scribbles, where the volume brings none;
+which is always done here, and what the check said; without alone for ``--steps 0``. One draw of
+scribbles, where the volume brings none;
 ``--seed`` is of that draw and of the classifier.
 """
 
@@ -57,7 +58,8 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--volume", default="vnc")
     parser.add_argument("--pixels", default="20,200")
-    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=200, help="0: only as the encoder is")
+    parser.add_argument("--features", default=ProbeSettings().features)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("refining"))
     parser.add_argument("--threads", type=int, default=None)
@@ -68,23 +70,21 @@ def main() -> None:
     case = cases([options.volume])[0]
     options.out.mkdir(parents=True, exist_ok=True)
     for pixels in (int(part) for part in options.pixels.split(",")):
-        fixed = ProbeSettings(seed=options.seed)
-        found = {}
-        for name, settings in (
-            ("fixed", fixed),
-            ("refined", fixed.model_copy(update={"refine_steps": options.steps})),
-        ):
-            out = options.out / f"{name}-{pixels}.zarr"
-            found[name] = probed(case, options.run, out, pixels, settings)
-        score, seconds, said = found["refined"]
+        fixed = ProbeSettings.model_validate({"seed": options.seed, "features": options.features})
+        plain, took, _ = probed(case, options.run, options.out / f"fixed-{pixels}.zarr", pixels, fixed)
+        told = f"{case.name}, {pixels} pixels a class, seed {options.seed}: mIoU {plain:.3f} ({took:.0f} s)"
+        if options.steps == 0:
+            print(f"{told}, features {options.features}.", flush=True)
+            continue
+        refined = fixed.model_copy(update={"refine_steps": options.steps})
+        out = options.out / f"refined-{pixels}.zarr"
+        score, seconds, said = probed(case, options.run, out, pixels, refined)
         left_out = said.endswith("left out.")
         if left_out:  # what it would have given all the same
             settings = fixed.model_copy(update={"refine_steps": options.steps, "refine_check": False})
             score, seconds, _ = probed(case, options.run, options.out / "all-the-same.zarr", pixels, settings)
         print(
-            f"{case.name}, {pixels} pixels a class, seed {options.seed}: mIoU {found['fixed'][0]:.3f} "
-            f"({found['fixed'][1]:.0f} s), refined {score:.3f} ({seconds:.0f} s). "
-            f"{said or 'The check could not be made.'}",
+            f"{told}, refined {score:.3f} ({seconds:.0f} s). {said or 'The check could not be made.'}",
             flush=True,
         )
 

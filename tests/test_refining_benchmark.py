@@ -42,3 +42,9 @@ def test_both_are_measured_and_the_check_is_quoted(run, tmp_path, monkeypatch, c
     )
     assert found, said
     assert all(0 < float(score) < 1 for score in found.groups()[:2])
+    monkeypatch.setattr(sys, "argv", ["refining.py", *arguments, "--steps", "0", "--features", "filters"])
+    main()
+    said = capsys.readouterr().out
+    assert re.fullmatch(
+        r"small, 60 pixels a class, seed 0: mIoU 0\.\d{3} \(\d+ s\), features filters\.\n", said
+    ), said
