@@ -219,6 +219,19 @@ def test_the_live_map_covers_what_is_in_view(volume: Volume, tmp_path: Path) -> 
     assert previews[0].classes.max() <= 6
 
 
+def test_classes_do_not_hang_on_who_looked_before(volume: Volume, tmp_path: Path) -> None:
+    """They are a function of what was learned: live maps, which write classes too, change nothing."""
+    settings = small_settings(preview_seconds=0.2, steps=12)
+    watch = Watch(View(Box((3, 10, 20), (4, 60, 90))))
+    previews = [e for e in train(volume, tmp_path / "seen", settings, watch=watch) if isinstance(e, Preview)]
+    list(train(volume, tmp_path / "alone", settings))
+    assert previews
+    seen, alone = weights_of(tmp_path / "seen"), weights_of(tmp_path / "alone")
+    unread = ("teacher.head", "teacher.filter")  # of a teacher, only the pyramid is looked at
+    for name in (name for name in alone if not name.startswith(unread)):
+        assert torch.equal(alone[name], seen[name]), name
+
+
 def test_out_of_memory_halves_the_batch_and_says_so(
     volume: Volume, settings: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from napari_dense_ssl.objective.codebook import Codebook, fit_codebook, fit_linear_head
+from napari_dense_ssl.objective.codebook import (
+    Codebook,
+    codebook_of,
+    fit_codebook,
+    fit_linear_head,
+    fit_logistic_head,
+)
 
 
 def test_each_pixel_gets_the_nearest_standardised_centre() -> None:
@@ -57,10 +63,49 @@ def test_a_closed_form_head_finds_gaussian_classes_and_their_odds() -> None:
     np.testing.assert_allclose((at_means[:, 1] - at_means[:, 0]).numpy(), expected, atol=0.35)
 
 
+def test_logistic_regression_moves_borders_that_no_gaussian_has() -> None:
+    """A narrow cluster beside a wide one: discriminants put the border in the middle, where it is not."""
+    rng = np.random.default_rng(4)
+    codes = rng.integers(0, 2, 20_000)
+    features = rng.normal(size=(20_000, 3)).astype(np.float32) * [[30.0, 1.0, 0.01]]
+    # The first class lies between 0 and 1, the second between 1 and 9.
+    features[:, 1] = np.where(codes == 0, rng.uniform(0, 1, 20_000), rng.uniform(1, 9, 20_000))
+    features = features.astype(np.float32)
+
+    def agreement(fit) -> float:  # type: ignore[no-untyped-def]
+        weight, bias = fit(features, codes, 3)
+        told = (torch.from_numpy(features) @ weight.T + bias).argmax(1).numpy()
+        assert set(told) <= {0, 1}  # the third has no pixel
+        return float((told == codes).mean())
+
+    assert agreement(fit_linear_head) < 0.95
+    assert agreement(fit_logistic_head) > 0.98
+
+
+def test_logistic_regression_leaves_discriminants_that_are_right() -> None:
+    rng = np.random.default_rng(5)
+    means = np.array([[0.0, 0], [2, 0], [0, 2]])
+    codes = rng.integers(0, 3, 20_000)
+    features = (means[codes] + 0.5 * rng.normal(size=(20_000, 2))).astype(np.float32)
+    one, two = (fit(features, codes, 3) for fit in (fit_linear_head, fit_logistic_head))
+    for a, b in zip(one, two, strict=True):
+        torch.testing.assert_close(a - a.mean(0), b - b.mean(0), atol=0.3, rtol=0.1)
+
+
+def test_a_codebook_of_given_codes_keeps_their_numbers() -> None:
+    rng = np.random.default_rng(6)
+    codes = rng.choice([0, 2, 3], 3000)
+    samples = (100 * np.eye(4)[codes] + rng.normal(size=(3000, 4))).astype(np.float32)
+    book = codebook_of(samples, codes, classes=4)
+    np.testing.assert_array_equal(book.codes(samples), codes)
+    torch.testing.assert_close(book.centres[1], torch.zeros(4))  # no sample has it: the mean of all
+
+
+@pytest.mark.parametrize("fit", [fit_linear_head, fit_logistic_head])
 @pytest.mark.parametrize("codes", [[0, 0, 0, 1, 1, 1, 3], [2, 2, 2, 2, 2, 2, 2], [2, 2, 2, 2, 2, 2, 0]])
-def test_a_head_bears_classes_of_one_pixel_and_a_single_class(codes: list[int]) -> None:
+def test_a_head_bears_classes_of_one_pixel_and_a_single_class(fit, codes: list[int]) -> None:  # type: ignore[no-untyped-def]
     features = np.random.default_rng(0).normal(size=(7, 2)).astype(np.float32) + np.array(codes)[:, None] * 9
-    weight, bias = fit_linear_head(features.astype(np.float32), np.array(codes), classes=4)
+    weight, bias = fit(features.astype(np.float32), np.array(codes), classes=4)
     found = (torch.from_numpy(features).float() @ weight.T + bias).argmax(1).numpy()
     often = np.bincount(codes)[codes] > 1
     assert np.array_equal(found[often], np.array(codes)[often])

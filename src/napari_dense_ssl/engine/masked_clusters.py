@@ -22,7 +22,13 @@ from napari_dense_ssl.engine.settings import TrainSettings
 from napari_dense_ssl.model import DenseEncoder, pretrained
 from napari_dense_ssl.model.filter_bank import filter_bank, filter_bank_3d
 from napari_dense_ssl.model.turning import turned
-from napari_dense_ssl.objective.codebook import Codebook, fit_codebook, fit_linear_head
+from napari_dense_ssl.objective.codebook import (
+    Codebook,
+    codebook_of,
+    fit_codebook,
+    fit_linear_head,
+    fit_logistic_head,
+)
 from napari_dense_ssl.objective.discriminants import discriminant_codebook
 from napari_dense_ssl.objective.masked_clusters import masked_losses
 from napari_dense_ssl.objective.settings import MaskedClustersSettings
@@ -99,7 +105,8 @@ class MaskedClusters:
             self._teacher = copy.deepcopy(self._networks.averaged_encoder).eval()
         seed = self._settings.seed + 1_000_003 * (generation + 1)
         wanted = self._objective.codebook_pixels
-        samples, embedding = yield from self._pixels(generation, seed, wanted, self._read_student)
+        teacher = self._teacher
+        samples, embedding = yield from self._pixels(teacher, seed, wanted, self._read_student)
         codebook, weight, bias = yield from beating(lambda: self._fit(samples, embedding, generation))
         # All ranks go on with the first one's centres.
         self._codebook = self._networks.share_codebook(codebook)
@@ -117,19 +124,24 @@ class MaskedClusters:
     ) -> tuple[Codebook, Tensor, Tensor]:
         """Return the codebook of a generation, and a head that tells its codes from the embedding."""
         classes, seed = self._settings.classes, self._settings.seed + generation
-        width = samples.shape[1]
-        groups = self._widths(generation, width)
+        groups = self._widths(generation > 0, samples.shape[1])
         codebook = fit_codebook(samples, classes, seed, groups=groups)
+        codebook = self._refined(codebook, samples, groups, seed)
+        return codebook, *fit_linear_head(embedding, codebook.codes(samples), classes)
+
+    def _refined(
+        self, codebook: Codebook, samples: np.ndarray[Any, Any], groups: tuple[int, ...], seed: int
+    ) -> Codebook:
+        """Return a codebook of these groups of features, refined in the space of its discriminants."""
+        width = samples.shape[1]
         # The filters have a vote of their own: among the learned features, which say more of the kind of
         # tissue, fine structures are lost (docs/learning.md).
         views = [slice(0, width)] if len(groups) == 1 else [slice(0, width), slice(width - groups[-1], width)]
-        rounds = self._objective.discriminant_rounds
-        codebook = discriminant_codebook(samples, codebook, views, rounds, seed)
-        return codebook, *fit_linear_head(embedding, codebook.codes(samples), classes)
+        return discriminant_codebook(samples, codebook, views, self._objective.discriminant_rounds, seed)
 
-    def _widths(self, generation: int, channels: int) -> tuple[int, ...]:
-        """Return how many of a generation's channels were learned, are pretrained, and are filters."""
-        learned = (self._settings.encoder.features,) if generation > 0 else ()
+    def _widths(self, with_learned: bool, channels: int) -> tuple[int, ...]:
+        """Return how many of what is clustered was learned, is pretrained, and are filters."""
+        learned = (self._settings.encoder.features,) if with_learned else ()
         borrowed = (pretrained.CHANNELS,) if self._objective.pretrained else ()
         return *learned, *borrowed, channels - sum(learned) - sum(borrowed)
 
@@ -146,7 +158,7 @@ class MaskedClusters:
             key = (block.index, box.start[0])
             if key not in self._codes:
                 stack = torch.from_numpy(sampler.plane(block, box.start[0]))[None]
-                features = yield from self._features(stack, self._generation)
+                features = yield from self._features(stack, self._teacher)
                 self._codes[key] = self._assign(features)
 
     def losses(self, batch: CropBatch, step: int, part: slice) -> tuple[Tensor, dict[str, Tensor]]:
@@ -226,18 +238,31 @@ class MaskedClusters:
     def settle(self, step: int, *, quick: bool = False) -> Iterator[Event]:
         """Fit what classes are read with: from clean images, and from the filters too.
 
-        Training hides and changes what the student sees; its own head is as unsure as that makes it. What
-        is fitted is a function of the weights, the seed and the step alone, and training depends on none of
-        it.
+        Classes are one more generation, which nothing is trained for: clusters of what has been learned up to
+        now, that begin from the codes that the student tells. Training hides and changes what the student
+        sees; its own head is as unsure as that makes it. What is fitted is a function of the weights, the
+        seed and the step alone, and training depends on none of it.
         """
         if self._codebook is None:
             return
         seed = self._settings.seed + 1_000_003 * (step + 1)
         wanted = self._objective.codebook_pixels // (_QUICK if quick else _FINAL)
-        samples, read = yield from self._pixels(self._generation, seed, wanted, self._read_clean)
-        codes = self._codebook.codes(samples)
-        fit = yield from beating(lambda: fit_linear_head(read, codes, self._settings.classes))
+        teacher = self._networks.averaged_encoder
+        samples, read = yield from self._pixels(teacher, seed, wanted, self._read_clean)
+        fit = yield from beating(lambda: self._fit_readout(samples, read, seed))
         self._networks.write_readout(*fit)
+
+    def _fit_readout(
+        self, samples: np.ndarray[Any, Any], read: np.ndarray[Any, Any], seed: int
+    ) -> tuple[Tensor, Tensor]:
+        """Return the head that tells clusters of samples (N, D) from what is read there (N, D')."""
+        classes, groups = self._settings.classes, self._widths(True, samples.shape[1])
+        head = self._networks.encoder.head
+        with torch.no_grad():
+            features = torch.from_numpy(read[:, : head.in_channels]).to(head.weight.device)
+            codes = F.linear(features, head.weight[..., 0, 0], head.bias).argmax(dim=1).cpu().numpy()
+        codebook = self._refined(codebook_of(samples, codes, classes, groups), samples, groups, seed)
+        return fit_logistic_head(read, codebook.codes(samples), classes)
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return (values, weights) that a checkpoint keeps."""
@@ -258,8 +283,8 @@ class MaskedClusters:
             self._teacher = copy.deepcopy(self._networks.averaged_encoder).eval()
             self._teacher.load_state_dict(mine)
 
-    def _features(self, stack: Tensor, generation: int) -> Generator[Event, None, Tensor]:
-        """Yield beats; return what the codebook of a generation clusters.
+    def _features(self, stack: Tensor, teacher: DenseEncoder | None) -> Generator[Event, None, Tensor]:
+        """Yield beats; return what is clustered: what a teacher has learned, if there is one, and filters.
 
         Parameters
         ----------
@@ -281,9 +306,8 @@ class MaskedClusters:
         if self._objective.pretrained:
             groups.insert(0, self._pretrained(own_slices(stack, 0)))
             yield Beat()
-        if generation == 0:
+        if teacher is None:
             return torch.cat(groups, dim=1)
-        assert self._teacher is not None  # set when generation 1 began
         height, width = stack.shape[-2:]
         multiple = networks.encoder.multiple
         clean = F.pad(
@@ -295,7 +319,7 @@ class MaskedClusters:
             with torch.no_grad(), networks.device.autocast():
                 image = turned(clean, symmetry).contiguous(memory_format=torch.channels_last)
                 # The pyramid rather than the last features, which are bent to the codes before.
-                pyramid = turned(self._teacher.pyramid(image), symmetry.inverse).float()
+                pyramid = turned(teacher.pyramid(image), symmetry.inverse).float()
             total = pyramid if total is None else total + pyramid
             yield Beat()
         assert total is not None  # there is one view at least
@@ -342,7 +366,7 @@ class MaskedClusters:
 
     def _pixels(
         self,
-        generation: int,
+        teacher: DenseEncoder | None,
         seed: int,
         wanted: int,
         read: Callable[[Tensor, np.random.Generator, torch.Generator], Tensor],
@@ -361,7 +385,7 @@ class MaskedClusters:
             while sum(len(pixels) for pixels in targets) < wanted:
                 for window in np.array_split(sampler.batch(step).windows, _PARTS):
                     stack = torch.from_numpy(window)
-                    features = yield from self._features(stack, generation)
+                    features = yield from self._features(stack, teacher)
                     with torch.no_grad(), networks.device.autocast():
                         values = read(networks.device.to_device(stack), rng, generator).float()
                     maps = torch.cat([features, values], dim=1)[inside]

@@ -175,6 +175,7 @@ class Networks:
         weight, bias = self.processes.first(lambda: (weight, bias))
         head = {"weight": weight[:, :, None, None], "bias": bias}
         self.averaged_encoder.head.load_state_dict(head)
+        self.averaged_encoder.filter_weight.zero_()  # of classes that somebody looked at; nothing trains them
         self.encoder.load_state_dict(self.averaged_encoder.state_dict())
         for parameter in self.encoder.head.parameters():
             self._optimiser.state.pop(parameter, None)

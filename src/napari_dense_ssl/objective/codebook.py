@@ -13,6 +13,9 @@ from torch.nn import functional as F
 
 SHRINKAGE = 1e-3
 """Of the covariance within classes, towards a multiple of the identity."""
+_LOGISTIC_STEPS = 100
+_LOGISTIC_DECAY = 1e-4
+"""Weight of the squared distance from the discriminants, where features within classes vary by 1."""
 _SHARPNESS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
@@ -97,6 +100,63 @@ def fit_linear_head(
         ``features @ weight.T + bias`` are log posteriors, up to a constant, of Gaussian classes that share
         a covariance. Classes of at most one pixel are as unlikely as one pixel of all.
     """
+    weight, bias, _ = _linear_head(features, codes, classes)
+    return weight, bias
+
+
+def fit_logistic_head(
+    features: np.ndarray[Any, Any], codes: np.ndarray[Any, Any], classes: int
+) -> tuple[Tensor, Tensor]:
+    """Fit a linear classifier by multinomial logistic regression that begins from :func:`fit_linear_head`.
+
+    Clusters are no Gaussians of one covariance, so their discriminants misplace borders between them; far
+    from the discriminants, on the other hand, lie borders that only these pixels ask for. The logistic
+    regression is done where features within classes are white, and held to where it began.
+
+    Parameters
+    ----------
+    features : ndarray, shape (N, D), float32
+    codes : ndarray, shape (N,), integers in [0, K)
+    classes : int
+        K.
+
+    Returns
+    -------
+    weight : Tensor, shape (K, D)
+    bias : Tensor, shape (K,)
+        ``features @ weight.T + bias`` are log posteriors, up to a constant.
+    """
+    weight, bias, covariance = _linear_head(features, codes, classes)
+    if covariance is None:
+        return weight, bias
+    values, vectors = np.linalg.eigh(covariance)
+    whitening = torch.from_numpy((vectors / np.sqrt(values)).astype(np.float32))  # (D, D)
+    colouring = torch.from_numpy((vectors * np.sqrt(values)).astype(np.float32))
+    mean = torch.from_numpy(features.mean(axis=0))
+    white = (torch.from_numpy(features) - mean) @ whitening  # (N, D)
+    first = weight @ colouring
+    targets = torch.from_numpy(codes)
+    fitted = first.clone().requires_grad_()
+    offset = (bias + weight @ mean).requires_grad_()
+    optimiser = torch.optim.LBFGS([fitted, offset], max_iter=_LOGISTIC_STEPS, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        value = F.cross_entropy(white @ fitted.T + offset, targets)
+        value = value + 0.5 * _LOGISTIC_DECAY * (fitted - first).square().sum()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    with torch.enable_grad():
+        optimiser.step(loss)  # type: ignore[no-untyped-call]
+    weight = fitted.detach() @ whitening.T
+    return weight, offset.detach() - weight @ mean
+
+
+def _linear_head(
+    features: np.ndarray[Any, Any], codes: np.ndarray[Any, Any], classes: int
+) -> tuple[Tensor, Tensor, np.ndarray[Any, Any] | None]:
+    """Return weight, bias, and the covariance within classes, if there are two that can be told apart."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
     weight = np.zeros((classes, features.shape[1]), np.float32)
@@ -106,7 +166,7 @@ def fit_linear_head(
     features, codes = features[kept], codes[kept]
     if np.count_nonzero(counts > 1) < 2:
         bias[codes] = 0.0
-        return torch.from_numpy(weight), torch.from_numpy(bias)
+        return torch.from_numpy(weight), torch.from_numpy(bias), None
     found = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=SHRINKAGE).fit(features, codes)
     towards = np.linalg.solve(found.covariance_, found.means_.T).T  # (K', D)
     weight[found.classes_] = towards
@@ -114,12 +174,35 @@ def fit_linear_head(
     # Embeddings are no Gaussians: the sharpness that fits best is looked for.
     logits = features @ weight.T + bias
     sharpness = min(_SHARPNESS, key=lambda share: _cross_entropy(share * logits, codes))
-    return torch.from_numpy(sharpness * weight), torch.from_numpy(sharpness * bias)
+    return torch.from_numpy(sharpness * weight), torch.from_numpy(sharpness * bias), found.covariance_
 
 
 def _cross_entropy(logits: np.ndarray[Any, Any], codes: np.ndarray[Any, Any]) -> float:
     """Mean cross-entropy of logits (N, K), nats."""
     return float(np.mean(logsumexp(logits, axis=1) - logits[np.arange(len(codes)), codes]))
+
+
+def codebook_of(
+    samples: np.ndarray[Any, Any], codes: np.ndarray[Any, Any], classes: int, groups: tuple[int, ...] = ()
+) -> Codebook:
+    """Return the codebook whose centres are the means of the samples of each code.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (N, D), float32
+    codes : ndarray, shape (N,), integers in [0, K)
+        One that no sample has lies at the mean of all.
+    classes : int
+        K.
+    groups : tuple of int, optional
+        As for :func:`fit_codebook`.
+    """
+    mean, std = _scales(samples, groups)
+    standard = (samples - mean) / std
+    centres = np.zeros((classes, samples.shape[1]), np.float32)
+    for code in np.unique(codes):
+        centres[code] = standard[codes == code].mean(axis=0)
+    return Codebook(torch.from_numpy(mean), torch.from_numpy(std), torch.from_numpy(centres))
 
 
 def fit_codebook(
@@ -145,10 +228,7 @@ def fit_codebook(
         Widths of groups of features, which then count alike however many features each has: features are
         standardised and divided by the square root of their group's width.
     """
-    mean = samples.mean(axis=0)
-    std = np.maximum(samples.std(axis=0), 1e-6)
-    if groups:
-        std = std * np.sqrt(np.repeat(np.array(groups), groups) / len(samples[0])).astype(std.dtype)
+    mean, std = _scales(samples, groups)
     standard = (samples - mean) / std
     first: Any = "k-means++"
     if start is not None:
@@ -156,11 +236,18 @@ def fit_codebook(
         raw = before["centres"] * before["std"] + before["mean"]
         first = ((raw.numpy() - mean) / std).astype(standard.dtype)
     centres = kmeans_centres(standard, classes, first, seed)
-    return Codebook(
-        torch.from_numpy(mean.astype(np.float32)),
-        torch.from_numpy(std.astype(np.float32)),
-        centres,
-    )
+    return Codebook(torch.from_numpy(mean), torch.from_numpy(std), centres)
+
+
+def _scales(
+    samples: np.ndarray[Any, Any], groups: tuple[int, ...]
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return the mean of each feature and what it is divided by, float32: spread, and share of its group."""
+    mean = samples.mean(axis=0)
+    std = np.maximum(samples.std(axis=0), 1e-6)
+    if groups:
+        std = std * np.sqrt(np.repeat(np.array(groups), groups) / len(samples[0]))
+    return mean.astype(np.float32), std.astype(np.float32)
 
 
 def kmeans_centres(standard: np.ndarray[Any, Any], classes: int, first: Any, seed: int) -> Tensor:
