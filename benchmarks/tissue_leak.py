@@ -1,6 +1,6 @@
-"""How much of the audit's leak is the tissue's own: crops, and the same places cut from maps of whole slices.
+"""How much of the audit's leak is the tissue's own: its crops, and the same places cut from whole slices.
 
-    python benchmarks/tissue_leak.py VOLUME --run RUN [--crops 240] [--crop 128] [--roi Z0:Z1,Y0:Y1,X0:X1]
+    python benchmarks/tissue_leak.py VOLUME --run RUN [--crops 240] [--crop EDGE] [--roi Z0:Z1,Y0:Y1,X0:X1]
         [--seed 0]
 
 A map of a whole slice cannot know where a crop will be cut from it: what its classes tell of the place in
@@ -12,16 +12,19 @@ by itself leak what they tell beyond that.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from napari_dense_ssl.core.geometry import Box
+from napari_dense_ssl.evaluate.audit_crops import CropPairs, audited_part, choose_crop, draw_pairs
 from napari_dense_ssl.evaluate.audit_figures import leak
 from napari_dense_ssl.predict import Predictor
 from napari_dense_ssl.predict.flight import PlanePart
-from napari_dense_ssl.volume import open_volume
+from napari_dense_ssl.volume import Volume, open_volume
 
 
 def main() -> None:
@@ -30,42 +33,63 @@ def main() -> None:
     )
     parser.add_argument("volume")
     parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--crops", type=int, default=240)
-    parser.add_argument(
-        "--crop", type=int, default=128, help="their edge, px; a multiple of the total stride"
-    )
-    parser.add_argument("--roi", help="where crops are cut; by default everywhere")
+    parser.add_argument("--crops", type=int, default=240, help="pairs of them, as the audit draws them")
+    parser.add_argument("--crop", type=int, help="their edge, px; by default the audit's")
+    parser.add_argument("--roi", help="what is audited, less what was trained on; by default everywhere")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     volume = open_volume(options.volume)
     region = Box.parse(options.roi, volume.shape) if options.roi else Box.whole(volume.shape)
     predictor = Predictor.open(options.run)
-    multiple, edge = predictor.encoder.multiple, options.crop
-    if edge % multiple or edge > min(region.shape[1:]):
-        parser.error(f"--crop {edge}: expected a multiple of {multiple} px that fits into {region}")
-    rng = np.random.default_rng(options.seed)
-    room = [length - part + 1 for length, part in zip(region.shape, (1, edge, edge), strict=True)]
-    corners = np.array(region.start) + rng.integers(0, room, (options.crops, 3))
-    intensity, _ = predictor.intensity(volume)
-    slices = predictor.encoder.slices
+    trained = predictor.run.settings.get("roi") if predictor.run else None
+    part = audited_part(region, Box.parse(trained, volume.shape) if trained else None)
+    edge = choose_crop(region, predictor.encoder.multiple, options.crop)
+    pairs = result_of(
+        draw_pairs(
+            volume,
+            part,
+            predictor.intensity(volume)[0],
+            count=options.crops,
+            crop=edge,
+            rng=np.random.default_rng(options.seed),
+            slices=predictor.encoder.slices,
+        )
+    )
+    alone, cut = maps_of(predictor, volume, pairs)
+    print(f"{options.crops} pairs of crops of {edge} px, {len(part.slices)} slices, seed {options.seed}")
+    for name, maps in (("each crop by itself", alone), ("cut from whole slices", cut)):
+        figure = leak(maps, np.random.default_rng(options.seed))
+        print(f"{name}: leak {figure.value:.4f} (null {figure.null:.4f})")
+    print(f"same class in both: {np.mean(alone == cut):.3f} of the pixels")
+
+
+def maps_of(predictor: Predictor, volume: Volume, pairs: CropPairs) -> tuple[np.ndarray, np.ndarray]:
+    """Classes of both crops of all pairs, (2 N, Y, X): of crops by themselves, and cut from whole slices."""
+    device = predictor.device
     alone, cut = [], []
-    for z in np.unique(corners[:, 0]):
+    for z in np.unique(pairs.origins[:, 0]):
         whole = np.zeros(volume.shape[1:], np.int64)
         for part in predictor.plane(volume, int(z), Box.whole(volume.shape)):
             if isinstance(part, PlanePart):
-                whole[part.box.slices[1:]] = np.squeeze(part.classes)
-        for _, y, x in corners[corners[:, 0] == z]:
-            box = Box((int(z), int(y), int(x)), (int(z) + 1, int(y) + edge, int(x) + edge))
-            pixels = torch.from_numpy(intensity.normalise(volume.read_around(box, slices // 2)))[None]
-            with torch.inference_mode(), predictor.device.autocast():
-                logits, _ = predictor.encoder(predictor.device.to_device(pixels))
-            alone.append(logits[0].argmax(0).cpu().numpy())
-            cut.append(whole[y : y + edge, x : x + edge] - 1)
-    print(f"{options.crops} crops of {edge} px in {region}, seed {options.seed}; less the null of moved maps")
-    for name, maps in (("each crop by itself", alone), ("cut from whole slices", cut)):
-        figure = leak(np.stack(maps), np.random.default_rng(options.seed))
-        print(f"{name}: leak {figure.value:.4f} (null {figure.null:.4f})")
-    print(f"same class in both: {np.mean(np.stack(alone) == np.stack(cut)):.3f} of the pixels")
+                whole[part.box.slices[1:]] = part.classes
+        for index in np.flatnonzero(pairs.origins[:, 0] == z):
+            for place in (pairs.first[index], pairs.second[index]):
+                pixels = torch.from_numpy(pairs.cut(index, place).copy())[None]
+                with torch.inference_mode(), device.autocast():
+                    logits, _ = predictor.encoder(device.to_device(pixels))
+                alone.append(logits[0].argmax(0).cpu().numpy())
+                y, x = pairs.origins[index, 1:] + place
+                cut.append(whole[y : y + pairs.crop, x : x + pairs.crop] - 1)
+    return np.stack(alone), np.stack(cut)
+
+
+def result_of(job: Generator[Any, None, CropPairs]) -> CropPairs:
+    """Run a job to its end."""
+    while True:
+        try:
+            next(job)
+        except StopIteration as end:
+            return end.value
 
 
 if __name__ == "__main__":

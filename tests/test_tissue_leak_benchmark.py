@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import tissue_leak
+from napari_dense_ssl.core.errors import RegionError
 from napari_dense_ssl.model.device import choose_device
 from napari_dense_ssl.predict import Predictor
 
@@ -48,9 +49,8 @@ def test_only_what_knows_its_place_leaks_more_than_the_tissue(encoder, leaks, mo
         assert "same class in both: 1.000" in said
 
 
-def test_a_crop_that_does_not_fit_is_refused(monkeypatch, capsys):
+def test_crops_that_do_not_fit_are_refused(monkeypatch):
     monkeypatch.setattr(Predictor, "open", lambda run: Predictor(Grey(), choose_device("cpu")))
     monkeypatch.setattr(sys, "argv", ["x", "sample:em?shape=8x256x256", "--run", "run", "--crop", "300"])
-    with pytest.raises(SystemExit):
+    with pytest.raises(RegionError, match="Crops of 300 px cannot be audited"):
         tissue_leak.main()
-    assert "--crop 300: expected a multiple of 8 px" in capsys.readouterr().err
