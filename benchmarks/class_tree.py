@@ -32,6 +32,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_dense_ssl.core.beating import finished
 from napari_dense_ssl.core.class_tree import ClassTree
 from napari_dense_ssl.evaluate.class_tree import (
     angle_distances,
@@ -54,12 +55,7 @@ JOININGS = ("average", "complete", "ward", "weighted")
 def looked(predictor: Predictor, case: Case, squares: int) -> Meetings:
     """How the classes meet in some squares of the volume."""
     boxes = sampled_boxes(case.volume, predictor.layout(("classes", "error")), squares)
-    looking = meetings(predictor, case.volume, boxes)
-    while True:
-        try:
-            next(looking)
-        except StopIteration as end:
-            return end.value
+    return finished(meetings(predictor, case.volume, boxes))
 
 
 def distances(predictor: Predictor, found: Meetings) -> dict[str, np.ndarray]:

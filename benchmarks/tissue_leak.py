@@ -12,16 +12,15 @@ by itself leak what they tell beyond that.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Generator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 
+from napari_dense_ssl.core.beating import finished
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.evaluate.audit_crops import CropPairs, audited_part, choose_crop, draw_pairs
 from napari_dense_ssl.evaluate.audit_figures import leak
+from napari_dense_ssl.evaluate.audit_torch import TorchEncode
 from napari_dense_ssl.predict import Predictor
 from napari_dense_ssl.predict.flight import PlanePart
 from napari_dense_ssl.volume import Volume, open_volume
@@ -44,7 +43,7 @@ def main() -> None:
     trained = predictor.run.settings.get("roi") if predictor.run else None
     part = audited_part(region, Box.parse(trained, volume.shape) if trained else None)
     edge = choose_crop(region, predictor.encoder.multiple, options.crop)
-    pairs = result_of(
+    pairs = finished(
         draw_pairs(
             volume,
             part,
@@ -65,7 +64,7 @@ def main() -> None:
 
 def maps_of(predictor: Predictor, volume: Volume, pairs: CropPairs) -> tuple[np.ndarray, np.ndarray]:
     """Classes of both crops of all pairs, (2 N, Y, X): of crops by themselves, and cut from whole slices."""
-    device = predictor.device
+    encode = TorchEncode(predictor.encoder, predictor.device)
     alone, cut = [], []
     for z in np.unique(pairs.origins[:, 0]):
         whole = np.zeros(volume.shape[1:], np.int64)
@@ -74,22 +73,10 @@ def maps_of(predictor: Predictor, volume: Volume, pairs: CropPairs) -> tuple[np.
                 whole[part.box.slices[1:]] = part.classes
         for index in np.flatnonzero(pairs.origins[:, 0] == z):
             for place in (pairs.first[index], pairs.second[index]):
-                pixels = torch.from_numpy(pairs.cut(index, place).copy())[None]
-                with torch.inference_mode(), device.autocast():
-                    logits, _ = predictor.encoder(device.to_device(pixels))
-                alone.append(logits[0].argmax(0).cpu().numpy())
+                alone.append(encode(pairs.cut(index, place)[None])[0].argmax(0))
                 y, x = pairs.origins[index, 1:] + place
                 cut.append(whole[y : y + pairs.crop, x : x + pairs.crop] - 1)
     return np.stack(alone), np.stack(cut)
-
-
-def result_of(job: Generator[Any, None, CropPairs]) -> CropPairs:
-    """Run a job to its end."""
-    while True:
-        try:
-            next(job)
-        except StopIteration as end:
-            return end.value
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import tifffile
 import torch
 from scipy.ndimage import gaussian_filter
 
+from napari_dense_ssl.core.beating import finished
 from napari_dense_ssl.core.errors import OutputError, RegionError, ScribbleError
 from napari_dense_ssl.core.events import Beat, Finished, Noted, Saved, Started, Step
 from napari_dense_ssl.core.geometry import Box
@@ -250,21 +251,13 @@ def _groups(kinds: str):
     return np.concatenate([first, other], 1).astype(np.float32), Scribbles(places, classes, np.uint8([3, 7]))
 
 
-def _run(job):
-    while True:
-        try:
-            next(job)
-        except StopIteration as stop:
-            return stop.value
-
-
 @pytest.mark.parametrize(("classifier", "layers"), [("discriminants", 1), ("mlp", None)])
 def test_a_group_of_features_counts_for_what_held_out_scribbles_say(classifier, layers):
     groups = (slice(0, 4), slice(4, 10))
     settings = SETTINGS.model_copy(update={"classifier": classifier})
     features, drawn = _groups("telling")
-    alone = _run(fit_pixels(features[:, :4], drawn, settings)).classifier
-    both = _run(fit_pixels(features, drawn, settings, groups)).classifier
+    alone = finished(fit_pixels(features[:, :4], drawn, settings)).classifier
+    both = finished(fit_pixels(features, drawn, settings, groups)).classifier
     # What is linear altogether reads each pixel once.
     assert len(getattr(both, "layers", ())) == (layers or 0)
     unseen, truth = features + np.random.default_rng(3).normal(size=features.shape) * 0.5, drawn.classes
@@ -279,8 +272,8 @@ def test_a_group_of_features_counts_for_what_held_out_scribbles_say(classifier, 
 
     # Noise weighs next to nothing: what is said is what the first group says.
     features, drawn = _groups("noise")
-    both = _run(fit_pixels(features, drawn, settings, groups)).classifier
-    first = _run(fit_pixels(features[:, :4], drawn, settings)).classifier
+    both = finished(fit_pixels(features, drawn, settings, groups)).classifier
+    first = finished(fit_pixels(features[:, :4], drawn, settings)).classifier
     same = both.logits(features).argmax(1) == first.logits(features[:, :4]).argmax(1)
     assert same.mean() > 0.9
 
@@ -290,6 +283,6 @@ def test_where_nothing_can_be_held_out_the_first_group_decides():
     here = np.flatnonzero(drawn.places[:, 0] == 0)[:4]
     few = Scribbles(np.array([(0, 1, k) for k in range(4)]), drawn.classes[here], drawn.ids)
     settings = SETTINGS.model_copy(update={"classifier": "discriminants"})
-    both = _run(fit_pixels(features[here], few, settings, (slice(0, 4), slice(4, 10)))).classifier
-    alone = _run(fit_pixels(features[here, :4], few, settings)).classifier
+    both = finished(fit_pixels(features[here], few, settings, (slice(0, 4), slice(4, 10)))).classifier
+    alone = finished(fit_pixels(features[here, :4], few, settings)).classifier
     assert np.allclose(both.logits(features), alone.logits(features[:, :4]))

@@ -1,10 +1,10 @@
-"""Work that cannot be cut into pieces, done in a thread while beats are given."""
+"""Work that cannot be cut into pieces, done in a thread while beats are given; and jobs run to their end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from napari_dense_ssl.core.events import Beat, Event
 
@@ -18,3 +18,13 @@ def beating(work: Callable[[], T]) -> Generator[Event, None, T]:
         while wait([result], timeout=0.1).not_done:
             yield Beat()
     return result.result()
+
+
+def finished(job: Generator[Any, None, T] | Iterator[Any]) -> T:
+    """Run a generator to its end and return what it returns."""
+    while True:
+        try:
+            next(job)
+        except StopIteration as end:
+            result: T = end.value
+            return result

@@ -111,20 +111,8 @@ def fit_logistic_head(
 
     Clusters are no Gaussians of one covariance, so their discriminants misplace borders between them; far
     from the discriminants, on the other hand, lie borders that only these pixels ask for. The logistic
-    regression is done where features within classes are white, and held to where it began.
-
-    Parameters
-    ----------
-    features : ndarray, shape (N, D), float32
-    codes : ndarray, shape (N,), integers in [0, K)
-    classes : int
-        K.
-
-    Returns
-    -------
-    weight : Tensor, shape (K, D)
-    bias : Tensor, shape (K,)
-        ``features @ weight.T + bias`` are log posteriors, up to a constant.
+    regression is done where features within classes are white, and held to where it began. What is given and
+    returned is as there; log posteriors are no longer those of Gaussians.
     """
     weight, bias, covariance = _linear_head(features, codes, classes)
     if covariance is None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from sklearn.neighbors import KNeighborsClassifier
 
+from napari_dense_ssl.core.beating import finished
 from napari_dense_ssl.core.events import Beat
 
 NEIGHBOURS = 5
 
 _COMPARED = 12_000_000  # images × images between two beats: about a tenth of a second
-_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +106,3 @@ def principal_components(embeddings: NDArray[Any], count: int = 2) -> NDArray[np
     axes = np.linalg.eigh(values.T @ values)[1][:, ::-1][:, :count]
     signs = np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])
     return (values @ (axes * np.where(signs == 0, 1, signs))).astype(np.float32)  # type: ignore[no-any-return]
-
-
-def finished(job: Generator[Any, None, _Value] | Iterator[Any]) -> _Value:
-    """Run a generator to its end and return what it returns."""
-    while True:
-        try:
-            next(job)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
