@@ -88,7 +88,7 @@ def in_rows(predict: Callable[[np.ndarray], np.ndarray], maps: np.ndarray) -> np
     return np.concatenate(found).reshape(maps.shape[:2]).astype(np.uint8)
 
 
-def clusters(case: Case, name: str, seed: int) -> np.ndarray:
+def clusters(case: Case, name: str, seed: int, classes: int = CLASSES) -> np.ndarray:
     """K-means on a feature, fitted to pixels of the fit slices; classes 1 to K of the whole volume."""
     of = feature(name, seed)
     rng = np.random.default_rng(seed)
@@ -100,7 +100,7 @@ def clusters(case: Case, name: str, seed: int) -> np.ndarray:
         count = min(len(flat), SAMPLE_PIXELS // len(planes))
         sample.append(flat[rng.choice(len(flat), count, replace=False)])
     scaler = StandardScaler().fit(np.concatenate(sample))
-    means = MiniBatchKMeans(CLASSES, random_state=seed, batch_size=4096, n_init=3, max_iter=50)
+    means = MiniBatchKMeans(classes, random_state=seed, batch_size=4096, n_init=3, max_iter=50)
     means.fit(scaler.transform(np.concatenate(sample)))
 
     def predict(rows: np.ndarray) -> np.ndarray:
