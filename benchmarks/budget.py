@@ -25,6 +25,7 @@ import matplotlib
 
 from napari_dense_ssl.engine import RECIPES, TrainSettings
 from napari_dense_ssl.model.device import use_threads
+from one_sentence import in_one_sentence
 from quality import once_trained
 from runs_log import RunsLog
 from volumes import Case, cases
@@ -142,4 +143,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

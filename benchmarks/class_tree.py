@@ -47,6 +47,7 @@ from napari_dense_ssl.model.device import use_threads
 from napari_dense_ssl.predict import Predictor, predict
 from napari_dense_ssl.predict.class_meetings import Meetings, meetings, sampled_boxes
 from napari_dense_ssl.volume import open_volume
+from one_sentence import in_one_sentence
 from volumes import Case, cases
 
 JOININGS = ("average", "complete", "ward", "weighted")
@@ -179,4 +180,4 @@ def chance(classes: int, seed: int) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

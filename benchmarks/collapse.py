@@ -44,6 +44,7 @@ from napari_dense_ssl.evaluate.audit_torch import TorchEncode
 from napari_dense_ssl.model.device import use_threads
 from napari_dense_ssl.sampling.crops import CropSampler
 from napari_dense_ssl.volume import Intensity, Volume, open_volume
+from one_sentence import in_one_sentence
 
 EXPERIMENTS = ("exp1-sigreg", "exp2-diversity", "exp3-ema", "exp4-cross-sample", "exp5-equivariance")
 FIGURES = (
@@ -433,4 +434,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

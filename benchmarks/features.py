@@ -22,6 +22,7 @@ from napari_dense_ssl.model.filter_bank import filter_bank, filter_bank_3d
 from napari_dense_ssl.model.turning import turned
 from napari_dense_ssl.objective.codebook import fit_codebook
 from napari_dense_ssl.volume import Intensity, open_volume
+from one_sentence import in_one_sentence
 
 EDGE = 512
 PIXELS = 6000
@@ -105,4 +106,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

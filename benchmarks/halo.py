@@ -21,6 +21,7 @@ from napari_dense_ssl.core.tiles import tiles
 from napari_dense_ssl.model import DenseEncoder, RunFolder
 from napari_dense_ssl.model.encoder import effective_radius
 from napari_dense_ssl.volume import Intensity, open_volume
+from one_sentence import in_one_sentence
 
 
 def probabilities(encoder: DenseEncoder, plane: torch.Tensor, window: int, halo: int) -> torch.Tensor:
@@ -88,4 +89,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

@@ -52,6 +52,7 @@ from napari_dense_ssl.model.pretrained import HALO, MULTIPLE, pretrained_feature
 from napari_dense_ssl.model.turning import turned
 from napari_dense_ssl.predict.prior import class_areas, doubt, stacking_weights
 from napari_dense_ssl.volume import Intensity, Volume, open_volume
+from one_sentence import in_one_sentence
 
 TILE = 448
 UNLABELLED = 4000
@@ -372,4 +373,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

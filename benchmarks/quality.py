@@ -31,6 +31,7 @@ from napari_dense_ssl.evaluate import evaluate
 from napari_dense_ssl.model.device import use_threads
 from napari_dense_ssl.predict import ProbeSettings, predict, probe
 from napari_dense_ssl.volume import open_output
+from one_sentence import in_one_sentence
 from pictures import draw_maps, write_table
 from runs_log import RunsLog, settings_hash
 from volumes import SCRIBBLED, Case, cases
@@ -235,4 +236,4 @@ def _logged(
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

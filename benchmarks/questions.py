@@ -22,6 +22,7 @@ from baselines import CLASSES, clusters
 from napari_dense_ssl.cli.train import gather
 from napari_dense_ssl.engine import TrainSettings
 from napari_dense_ssl.model.device import use_threads
+from one_sentence import in_one_sentence
 from quality import measured, once_trained
 from runs_log import RunsLog
 from volumes import Case, cases
@@ -121,4 +122,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

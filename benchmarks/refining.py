@@ -22,6 +22,7 @@ from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.model.device import use_threads
 from napari_dense_ssl.predict import ProbeSettings, probe
 from napari_dense_ssl.volume import open_output
+from one_sentence import in_one_sentence
 from quality import segmented
 from volumes import Case, cases
 
@@ -90,4 +91,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

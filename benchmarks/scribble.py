@@ -28,6 +28,8 @@ from typing import Any
 
 import numpy as np
 
+from one_sentence import in_one_sentence
+
 AIMS = {"features kept": 0.2, "without": 0.5}
 MIOU_AIM = 0.05
 
@@ -228,4 +230,4 @@ def report(options: argparse.Namespace, ours: dict[str, Any], theirs: dict[str, 
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

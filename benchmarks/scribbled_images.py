@@ -34,6 +34,7 @@ from napari_dense_ssl import evaluate, open_volume, probe, train
 from napari_dense_ssl.engine import TrainSettings
 from napari_dense_ssl.evaluate import Scores
 from napari_dense_ssl.predict import ProbeSettings
+from one_sentence import in_one_sentence
 
 WAYS = ("all", "embedding+filters", "filters")
 SMALL = {
@@ -157,4 +158,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

@@ -24,6 +24,7 @@ from napari_dense_ssl.evaluate.audit_torch import TorchEncode
 from napari_dense_ssl.predict import Predictor
 from napari_dense_ssl.predict.flight import PlanePart
 from napari_dense_ssl.volume import Volume, open_volume
+from one_sentence import in_one_sentence
 
 
 def main() -> None:
@@ -80,4 +81,4 @@ def maps_of(predictor: Predictor, volume: Volume, pairs: CropPairs) -> tuple[np.
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

@@ -35,6 +35,7 @@ from napari_dense_ssl.engine.processes import Processes
 from napari_dense_ssl.model.device import use_threads
 from napari_dense_ssl.sampling.crops import CropBatch, CropSampler
 from napari_dense_ssl.volume import open_volume, write_volume
+from one_sentence import in_one_sentence
 
 AIM = 0.9
 
@@ -131,4 +132,4 @@ def measure(path: str, steps: int, rounds: int, device_name: str) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    in_one_sentence(main)

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from skimage.segmentation import find_boundaries
 
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.volume import Volume, open_volume
@@ -27,6 +28,8 @@ class Case:
     fit: slice
     score: slice
     scribble_files: tuple[str, ...] = ()
+    outlines: bool = False
+    """Whether the truth is where the objects of `truth_source` meet: 1 inside, 2 boundary (or no object)."""
 
     @cached_property
     def volume(self) -> Volume:
@@ -34,7 +37,11 @@ class Case:
 
     @cached_property
     def truth(self) -> np.ndarray:
-        return np.asarray(open_volume(self.truth_source).data)
+        truth = np.asarray(open_volume(self.truth_source).data)
+        if self.outlines:
+            met = np.stack([find_boundaries(plane, mode="thick") for plane in truth])
+            return np.where(met | (truth == 0), 2, 1).astype(np.uint8)
+        return truth
 
     @cached_property
     def fit_box(self) -> Box:
@@ -59,7 +66,7 @@ class Case:
 
 def cases(names: list[str]) -> list[Case]:
     """Look cases up by name; those whose data is missing are an error that says where it was looked for."""
-    vnc, fib = DATA / "vnc", DATA / "fib25"
+    vnc, fib, gala = DATA / "vnc", DATA / "fib25", DATA / "gala"
     known = {
         "vnc": Case(
             "vnc",
@@ -71,6 +78,14 @@ def cases(names: list[str]) -> list[Case]:
         ),
         "fib25": Case(
             "fib25", str(fib / "raw.tif"), str(fib / "boundaries.tif"), slice(0, 100), slice(100, 125)
+        ),
+        "gala": Case(
+            "gala",
+            str(gala / "train-image.h5"),
+            str(gala / "train-gt.lzf.h5"),
+            slice(0, 40),
+            slice(40, 50),
+            outlines=True,
         ),
         "sample": Case("sample", "sample:em", "sample:em-labels", slice(0, 18), slice(18, 24)),
         "small": Case(
