@@ -25,7 +25,7 @@ import matplotlib
 
 from napari_dense_ssl.engine import RECIPES, TrainSettings
 from napari_dense_ssl.model.device import use_threads
-from one_sentence import in_one_sentence
+from one_sentence import in_one_sentence, known_names
 from quality import once_trained
 from runs_log import RunsLog
 from volumes import Case, cases
@@ -121,10 +121,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=None)
     options = parser.parse_args()
     use_threads(options.threads)
-    networks = options.networks.split(",")
-    unknown = [name for name in networks if name not in NETWORKS]
-    if unknown:
-        parser.error(f"no network named {', '.join(unknown)}; there are {', '.join(NETWORKS)}")
+    networks = known_names(parser, options.networks, NETWORKS, "network")
     log, case = RunsLog(options.log), cases([options.volume])[0]
     if not options.draw_only:
         for steps in (int(part) for part in options.steps.split(",")):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import argparse
+from collections.abc import Callable, Iterable
 
 from pydantic import ValidationError
 
@@ -16,3 +17,12 @@ def in_one_sentence(main: Callable[[], None]) -> None:
         main()
     except (DenseSSLError, ValidationError) as error:
         raise SystemExit(sentence(error)) from error
+
+
+def known_names(parser: argparse.ArgumentParser, text: str, known: Iterable[str], what: str) -> list[str]:
+    """Return names that are written with commas; those that are unknown are an error that lists the known."""
+    names, there = [name for name in text.split(",") if name], list(known)
+    unknown = [name for name in names if name not in there]
+    if unknown:
+        parser.error(f"no {what} named {', '.join(unknown)}; there are {', '.join(there)}")
+    return names

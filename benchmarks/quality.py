@@ -31,7 +31,7 @@ from napari_dense_ssl.evaluate import evaluate
 from napari_dense_ssl.model.device import use_threads
 from napari_dense_ssl.predict import ProbeSettings, predict, probe
 from napari_dense_ssl.volume import open_output
-from one_sentence import in_one_sentence
+from one_sentence import in_one_sentence, known_names
 from pictures import draw_maps, write_table
 from runs_log import RunsLog, settings_hash
 from volumes import SCRIBBLED, Case, cases
@@ -135,12 +135,8 @@ def main() -> None:
     elif minutes is None and steps is None:
         minutes = 15.0
     log = RunsLog(options.log)
-    names = [name for name in options.baselines.split(",") + options.recipes.split(",") if name]
-    unknown = [name for name in names if name not in (*BASELINES, *RECIPES)]
-    if unknown:
-        parser.error(
-            f"no recipe or baseline named {', '.join(unknown)}; there are {', '.join((*BASELINES, *RECIPES))}"
-        )
+    asked = f"{options.baselines},{options.recipes}"
+    names = known_names(parser, asked, (*BASELINES, *RECIPES), "recipe or baseline")
     for case in cases(volumes):
         found: list[dict[str, str]] = []
         for name in names:

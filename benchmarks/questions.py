@@ -22,7 +22,7 @@ from baselines import CLASSES, clusters
 from napari_dense_ssl.cli.train import gather
 from napari_dense_ssl.engine import TrainSettings
 from napari_dense_ssl.model.device import use_threads
-from one_sentence import in_one_sentence
+from one_sentence import in_one_sentence, known_names
 from quality import measured, once_trained
 from runs_log import RunsLog
 from volumes import Case, cases
@@ -101,10 +101,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=None)
     options = parser.parse_args()
     use_threads(options.threads)
-    chosen = options.questions.split(",")
-    unknown = [name for name in chosen if name not in QUESTIONS]
-    if unknown:
-        parser.error(f"no question named {', '.join(unknown)}; there are {', '.join(QUESTIONS)}")
+    chosen = known_names(parser, options.questions, QUESTIONS, "question")
     log, case = RunsLog(options.log), cases([options.volume])[0]
     seeds = [int(part) for part in options.seeds.split(",")]
     columns = "mi_frac | mIoU | AMI | leak | content | verdict | seconds"
