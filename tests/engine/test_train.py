@@ -28,7 +28,7 @@ from napari_dense_ssl.engine import TrainSettings, masked_clusters, train
 from napari_dense_ssl.engine.networks import Networks
 from napari_dense_ssl.model import RunFolder
 from napari_dense_ssl.model.checkpoint import load_state, load_weights
-from napari_dense_ssl.objective.codebook import fit_codebook
+from napari_dense_ssl.objective.codebook import codebook_of, fit_codebook
 from napari_dense_ssl.volume import Volume, open_volume
 
 
@@ -232,6 +232,39 @@ def test_classes_do_not_hang_on_who_looked_before(volume: Volume, tmp_path: Path
         assert torch.equal(alone[name], seen[name]), name
 
 
+def test_classes_are_told_by_what_surrounds_a_pixel_too(
+    volume: Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once more, from the classes so far; training does not hang on it, and prediction reads no more."""
+    seen: list[tuple[np.ndarray, tuple[int, ...]]] = []
+
+    def spied(samples, codes, classes, groups):  # type: ignore[no-untyped-def]
+        seen.append((samples, groups))
+        return codebook_of(samples, codes, classes, groups)
+
+    monkeypatch.setattr(masked_clusters, "codebook_of", spied)
+    objective = small_settings().objective.model_dump()
+    list(train(volume, tmp_path / "without", small_settings(objective=objective | {"surroundings": 0})))
+    alone, filters = 8, 16  # features of a pixel, and its filters
+    assert [groups for _, groups in seen] == [(alone, filters)]
+    seen.clear()
+    list(train(volume, tmp_path / "with", small_settings()))
+    assert [groups for _, groups in seen] == [(alone, filters), (6, alone, alone, filters)]
+    (first, _), (second, _) = seen
+    np.testing.assert_array_equal(second[:, 6 + alone :], first)
+    np.testing.assert_allclose(np.square(second[:, :6]).sum(axis=1), 1, atol=1e-4)  # shares of six classes
+    # What surrounds a pixel is its own feature, smoothed: of the same kind, and varying less.
+    around, own = second[:, 6 : 6 + alone], first[:, :alone]
+    assert (around.std(axis=0) < own.std(axis=0)).all()
+    np.testing.assert_allclose(around.mean(axis=0), own.mean(axis=0), atol=own.std())
+    plain, told = weights_of(tmp_path / "without"), weights_of(tmp_path / "with")
+    assert {name: value.shape for name, value in plain.items()} == {
+        name: value.shape for name, value in told.items()
+    }
+    changed = {name for name in plain if not torch.equal(plain[name], told[name])}
+    assert changed == {"average.head.weight", "average.head.bias", "average.filter_weight"}
+
+
 def test_out_of_memory_halves_the_batch_and_says_so(
     volume: Volume, settings: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,7 +383,7 @@ def test_a_run_of_before_a_setting_existed_goes_on(
     list(train(volume, tmp_path / "run", settings))
     file = tmp_path / "run" / "settings.yaml"
     table = yaml.safe_load(file.read_text())
-    del table["planes"]
+    del table["planes"], table["objective"]["surroundings"]
     file.write_text(yaml.safe_dump(table))
     events = list(train(volume, tmp_path / "run", small_settings(steps=7), resume=True))
     assert [e.index for e in events if isinstance(e, Step)] == [7]

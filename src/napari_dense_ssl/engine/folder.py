@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -78,8 +79,7 @@ def go_on_with(
             "its settings.yaml, or ask for the run folder that the package was made of."
         )
     table = settings.to_yaml()
-    # A setting that the run does not know is younger than the run.
-    changed = [k for k, v in table.items() if k not in FREE_ON_RESUME and run.settings.get(k, v) != v]
+    changed = [k for k, v in table.items() if k not in FREE_ON_RESUME and _differs(run.settings.get(k, v), v)]
     if changed:
         raise SettingsError(
             f"The settings {', '.join(changed)} differ from those of the run {out}; go on with its "
@@ -104,3 +104,10 @@ def go_on_with(
         write_text_whole(run.path / SETTINGS, yaml.safe_dump(kept, sort_keys=False))
         run = RunFolder(run.path, kept, run.facts)
     return run, checkpoint
+
+
+def _differs(before: Any, now: Any) -> bool:
+    """Whether a setting of a run is another one now; a part that the run does not know is younger than it."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        return any(_differs(before.get(name, value), value) for name, value in now.items())
+    return bool(before != now)

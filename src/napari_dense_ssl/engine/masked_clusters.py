@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from napari_dense_ssl.engine.pretext import draws, objective_of
 from napari_dense_ssl.engine.schedule import generation_span
 from napari_dense_ssl.engine.settings import TrainSettings
 from napari_dense_ssl.model import DenseEncoder, pretrained
-from napari_dense_ssl.model.filter_bank import filter_bank, filter_bank_3d
+from napari_dense_ssl.model.filter_bank import filter_bank, filter_bank_3d, gaussian
+from napari_dense_ssl.model.surroundings import shares_around
 from napari_dense_ssl.model.turning import turned
 from napari_dense_ssl.objective.codebook import (
     Codebook,
@@ -61,6 +63,33 @@ def target_reach(settings: TrainSettings) -> int:
     if not isinstance(objective, MaskedClustersSettings) or encoder.slices in (None, 1):
         return 0
     return min(_MOST_REACH, math.ceil(2.5 * max(objective.sigmas) / encoder.slice_step))
+
+
+@dataclass(frozen=True)
+class _Sampled:
+    """Which pixels of windows were sampled.
+
+    Attributes
+    ----------
+    images : Tensor, shape (B, C, Y, X)
+        The encoder's input, clean, on the host.
+    taken : list of ndarray
+        Of each window, pixels inside the rim, counted row by row.
+    """
+
+    images: Tensor
+    taken: list[np.ndarray[Any, Any]]
+
+    @classmethod
+    def drawn(cls, images: Tensor, rng: np.random.Generator) -> _Sampled:
+        count = (images.shape[-2] - 2 * _RIM) * (images.shape[-1] - 2 * _RIM)
+        size = min(_PIXELS_A_WINDOW, count)
+        return cls(images, [rng.choice(count, size, replace=False) for _ in images])
+
+    def of(self, maps: Tensor) -> list[np.ndarray[Any, Any]]:
+        """Return the pixels (P, D) of each of the maps (B, D, Y, X), on the host."""
+        inside = maps[..., _RIM:-_RIM, _RIM:-_RIM].flatten(2).transpose(1, 2).cpu().numpy()
+        return [pixels[take] for pixels, take in zip(inside, self.taken, strict=True)]
 
 
 class MaskedClusters:
@@ -106,7 +135,7 @@ class MaskedClusters:
         seed = self._settings.seed + 1_000_003 * (generation + 1)
         wanted = self._objective.codebook_pixels
         teacher = self._teacher
-        samples, embedding = yield from self._pixels(teacher, seed, wanted, self._read_student)
+        samples, embedding, _ = yield from self._pixels(teacher, seed, wanted, self._read_student)
         codebook, weight, bias = yield from beating(lambda: self._fit(samples, embedding, generation))
         # All ranks go on with the first one's centres.
         self._codebook = self._networks.share_codebook(codebook)
@@ -242,27 +271,73 @@ class MaskedClusters:
         now, that begin from the codes that the student tells. Training hides and changes what the student
         sees; its own head is as unsure as that makes it. What is fitted is a function of the weights, the
         seed and the step alone, and training depends on none of it.
+
+        Then the clusters are refined once more, with the shares of classes around each pixel, as they were
+        told so far, and the features there beside what is known of the pixel itself. [1]_ feeds a classifier
+        of pixels its own output around them in the same way; here no label is asked for, and what is read
+        afterwards is again what is known of the pixel alone.
+
+        References
+        ----------
+        .. [1] Tu, "Auto-context and Its Application to High-level Vision Tasks", CVPR 2008.
         """
         if self._codebook is None:
             return
         seed = self._settings.seed + 1_000_003 * (step + 1)
         wanted = self._objective.codebook_pixels // (_QUICK if quick else _FINAL)
         teacher = self._networks.averaged_encoder
-        samples, read = yield from self._pixels(teacher, seed, wanted, self._read_clean)
-        fit = yield from beating(lambda: self._fit_readout(samples, read, seed))
-        self._networks.write_readout(*fit)
-
-    def _fit_readout(
-        self, samples: np.ndarray[Any, Any], read: np.ndarray[Any, Any], seed: int
-    ) -> tuple[Tensor, Tensor]:
-        """Return the head that tells clusters of samples (N, D) from what is read there (N, D')."""
-        classes, groups = self._settings.classes, self._widths(True, samples.shape[1])
+        samples, read, sampled = yield from self._pixels(teacher, seed, wanted, self._read_clean)
+        groups = self._widths(True, samples.shape[1])
         head = self._networks.encoder.head
         with torch.no_grad():
             features = torch.from_numpy(read[:, : head.in_channels]).to(head.weight.device)
             codes = F.linear(features, head.weight[..., 0, 0], head.bias).argmax(dim=1).cpu().numpy()
+        codes, readout = yield from beating(lambda: self._fit_readout(samples, read, codes, groups, seed))
+        self._networks.write_readout(*readout)
+        if self._objective.surroundings:
+            around = (yield from self._surroundings(sampled))[: len(samples)]
+            # Filters come last; see _refined().
+            samples = np.concatenate([around, samples], axis=1)
+            groups = self._settings.classes, self._settings.encoder.features, *groups
+            _, readout = yield from beating(lambda: self._fit_readout(samples, read, codes, groups, seed))
+            self._networks.write_readout(*readout)
+
+    def _fit_readout(
+        self,
+        samples: np.ndarray[Any, Any],
+        read: np.ndarray[Any, Any],
+        codes: np.ndarray[Any, Any],
+        groups: tuple[int, ...],
+        seed: int,
+    ) -> tuple[np.ndarray[Any, Any], tuple[Tensor, Tensor]]:
+        """Return clusters of samples (N, D) that begin from codes (N,), as codes (N,), and a head for them.
+
+        The head tells them from what is read there (N, D').
+        """
+        classes = self._settings.classes
         codebook = self._refined(codebook_of(samples, codes, classes, groups), samples, groups, seed)
-        return fit_logistic_head(read, codebook.codes(samples), classes)
+        codes = codebook.codes(samples)
+        return codes, fit_logistic_head(read, codes, classes)
+
+    def _surroundings(self, sampled: list[_Sampled]) -> Generator[Event, None, np.ndarray[Any, Any]]:
+        """Yield beats; return what lies around the pixels that were sampled, shape (N, K + D).
+
+        Square roots of the shares of classes, whose Euclidean distance is Hellinger's, then the feature
+        pyramid, blurred twice as far.
+        """
+        networks, sigma, classes = self._networks, self._objective.surroundings, self._settings.classes
+        encoder = networks.averaged_encoder
+        found: list[np.ndarray[Any, Any]] = []
+        for part in sampled:
+            images = networks.device.to_device(part.images).contiguous(memory_format=torch.channels_last)
+            with torch.no_grad(), networks.device.autocast():
+                codes = encoder(images).logits.argmax(dim=1)
+                pyramid = encoder.pyramid(images).float()  # (B, D, Y / 2, X / 2)
+            blurred = gaussian(pyramid, 2 * sigma / 2)
+            wide = F.interpolate(blurred, scale_factor=2, mode="bilinear", align_corners=False)
+            found += part.of(torch.cat([shares_around(codes, classes, sigma).sqrt(), wide], dim=1))
+            yield Beat()
+        return np.concatenate(found)
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return (values, weights) that a checkpoint keeps."""
@@ -370,8 +445,8 @@ class MaskedClusters:
         seed: int,
         wanted: int,
         read: Callable[[Tensor, np.random.Generator, torch.Generator], Tensor],
-    ) -> Generator[Event, None, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
-        """Yield beats; return what is clustered, shape (N, D), and what was read there, shape (N, D')."""
+    ) -> Generator[Event, None, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], list[_Sampled]]]:
+        """Yield beats; return what is clustered (N, D), what was read there (N, D'), and where that was."""
         networks = self._networks
         rng = np.random.default_rng((seed, 3))
         generator = torch.Generator(networks.device.torch_device)
@@ -379,7 +454,7 @@ class MaskedClusters:
         networks.averaged_encoder.eval()
         targets: list[np.ndarray[Any, Any]] = []
         found: list[np.ndarray[Any, Any]] = []
-        inside = (..., slice(_RIM, -_RIM), slice(_RIM, -_RIM))
+        sampled: list[_Sampled] = []
         with self._sampler(seed) as sampler:
             step = 0
             while sum(len(pixels) for pixels in targets) < wanted:
@@ -388,11 +463,10 @@ class MaskedClusters:
                     features = yield from self._features(stack, teacher)
                     with torch.no_grad(), networks.device.autocast():
                         values = read(networks.device.to_device(stack), rng, generator).float()
-                    maps = torch.cat([features, values], dim=1)[inside]
-                    for crop in maps.flatten(2).transpose(1, 2).cpu().numpy():  # (Y X, D + D')
-                        take = rng.choice(len(crop), min(_PIXELS_A_WINDOW, len(crop)), replace=False)
-                        targets.append(crop[take, : features.shape[1]])
-                        found.append(crop[take, features.shape[1] :])
+                    sampled.append(_Sampled.drawn(own_slices(stack, networks.encoder.slices // 2), rng))
+                    for pixels in sampled[-1].of(torch.cat([features, values], dim=1)):  # (P, D + D')
+                        targets.append(pixels[:, : features.shape[1]])
+                        found.append(pixels[:, features.shape[1] :])
                     yield Beat()
                 step += 1
-        return np.concatenate(targets)[:wanted], np.concatenate(found)[:wanted]
+        return np.concatenate(targets)[:wanted], np.concatenate(found)[:wanted], sampled

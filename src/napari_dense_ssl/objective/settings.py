@@ -69,6 +69,16 @@ class MaskedClustersSettings(BaseModel):
         description="Over how many turns and flips of the image the features of later generations' targets "
         "are averaged: a structure then has the same code whichever way it lies.",
     )
+    surroundings: float = Field(
+        8.0,
+        ge=0,
+        le=64,
+        title="Surroundings",
+        description="Classes are told apart by what surrounds a pixel too: shares of classes, weighted by a "
+        "Gaussian of this standard deviation, and features, by one of twice that; 0 leaves both out. "
+        "Prediction takes no longer.",
+        json_schema_extra={"unit": "px"},
+    )
     across_share: float = Field(
         0.25,
         gt=0,
