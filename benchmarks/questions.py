@@ -64,6 +64,11 @@ QUESTIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "0.97": ("optimiser.average_decay=0.97",),
         "0.997": ("optimiser.average_decay=0.997",),
     },
+    "surroundings": {
+        "none": ("objective.surroundings=0",),
+        "4 px": ("objective.surroundings=4",),
+        "16 px": ("objective.surroundings=16",),
+    },
     "classes": {"25": ("classes=25",), "100": ("classes=100",)},
 }
 

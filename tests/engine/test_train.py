@@ -130,6 +130,26 @@ def test_a_resumed_run_ends_bit_for_bit_as_an_uninterrupted_one(
         assert torch.equal(value, cut[name]), name
 
 
+def test_classes_are_fitted_with_care_at_the_end_and_quickly_on_the_way(
+    volume: Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted: list[tuple[int, bool]] = []
+    settle = masked_clusters.MaskedClusters.settle
+
+    def spied(self, step, *, quick=False):  # type: ignore[no-untyped-def]
+        fitted.append((step, quick))
+        yield from settle(self, step, quick=quick)
+
+    monkeypatch.setattr(masked_clusters.MaskedClusters, "settle", spied)
+    saved = [
+        e.path.name
+        for e in train(volume, tmp_path / "run", small_settings(steps=3, checkpoint_seconds=0))
+        if isinstance(e, Saved) and e.path.name.startswith("step-") and e.path.is_dir()
+    ]
+    assert saved == ["step-1", "step-2", "step-3"]
+    assert fitted == [(1, True), (2, True), (3, False)]
+
+
 def test_pretrained_features_are_clustered_beside_the_others(
     volume: Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

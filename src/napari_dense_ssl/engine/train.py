@@ -268,7 +268,7 @@ class _Training:
             saving = time.perf_counter() - last_saved >= settings.checkpoint_seconds
             moment = self._moment(saving=saving, showing=live.due)
             if moment.saving:
-                yield from self._settled_save()
+                yield from self._settled_save(quick=not moment.over)
                 last_saved = time.perf_counter()
             if moment.showing:
                 yield from live.look()
@@ -332,8 +332,9 @@ class _Training:
             else:
                 yield event
 
-    def _settled_save(self) -> Generator[Event]:
-        yield from self._pretext.settle(self._budget.done)
+    def _settled_save(self, *, quick: bool = False) -> Generator[Event]:
+        """Save, with classes to read: on the way (quick) fitted to fewer pixels, as for a live map."""
+        yield from self._pretext.settle(self._budget.done, quick=quick)
         yield self._save()
 
     def _save(self) -> Saved:
