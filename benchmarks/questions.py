@@ -66,8 +66,9 @@ QUESTIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "surroundings": {
         "none": ("objective.surroundings=0",),
-        "4 px": ("objective.surroundings=4",),
-        "16 px": ("objective.surroundings=16",),
+        "4 px": ("objective.surroundings=4", "objective.surroundings_after=0"),
+        "8 px": ("objective.surroundings=8", "objective.surroundings_after=0"),
+        "16 px": ("objective.surroundings=16", "objective.surroundings_after=0"),
     },
     "classes": {"25": ("classes=25",), "100": ("classes=100",)},
 }

@@ -266,9 +266,10 @@ def test_classes_are_told_by_what_surrounds_a_pixel_too(
     objective = small_settings().objective.model_dump()
     list(train(volume, tmp_path / "without", small_settings(objective=objective | {"surroundings": 0})))
     alone, filters = 8, 16  # features of a pixel, and its filters
-    assert [groups for _, groups in seen] == [(alone, filters)]
+    list(train(volume, tmp_path / "early", small_settings()))
+    assert [groups for _, groups in seen] == [(alone, filters), (alone, filters)]
     seen.clear()
-    list(train(volume, tmp_path / "with", small_settings()))
+    list(train(volume, tmp_path / "with", small_settings(objective=objective | {"surroundings_after": 6})))
     assert [groups for _, groups in seen] == [(alone, filters), (6, alone, alone, filters)]
     (first, _), (second, _) = seen
     np.testing.assert_array_equal(second[:, 6 + alone :], first)

@@ -272,10 +272,10 @@ class MaskedClusters:
         sees; its own head is as unsure as that makes it. What is fitted is a function of the weights, the
         seed and the step alone, and training depends on none of it.
 
-        Then the clusters are refined once more, with the shares of classes around each pixel, as they were
-        told so far, and the features there beside what is known of the pixel itself. [1]_ feeds a classifier
-        of pixels its own output around them in the same way; here no label is asked for, and what is read
-        afterwards is again what is known of the pixel alone.
+        Then, after some hundred steps, the clusters are refined once more, with the shares of classes around
+        each pixel, as they were told so far, and the features there beside what is known of the pixel itself.
+        [1]_ feeds a classifier of pixels its own output around them in the same way; here no label is asked
+        for, and what is read afterwards is again what is known of the pixel alone.
 
         References
         ----------
@@ -294,7 +294,7 @@ class MaskedClusters:
             codes = F.linear(features, head.weight[..., 0, 0], head.bias).argmax(dim=1).cpu().numpy()
         codes, readout = yield from beating(lambda: self._fit_readout(samples, read, codes, groups, seed))
         self._networks.write_readout(*readout)
-        if self._objective.surroundings:
+        if self._objective.surroundings and step >= self._objective.surroundings_after:
             around = (yield from self._surroundings(sampled))[: len(samples)]
             # Filters come last; see _refined().
             samples = np.concatenate([around, samples], axis=1)

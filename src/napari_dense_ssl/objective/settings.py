@@ -79,6 +79,14 @@ class MaskedClustersSettings(BaseModel):
         "Prediction takes no longer.",
         json_schema_extra={"unit": "px"},
     )
+    surroundings_after: int = Field(
+        600,
+        ge=0,
+        title="Surroundings after",
+        description="Steps before which surroundings are left out: classes of a few hundred steps say little "
+        "of what surrounds a pixel.",
+        json_schema_extra={"unit": "steps"},
+    )
     across_share: float = Field(
         0.25,
         gt=0,
