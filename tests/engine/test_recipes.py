@@ -147,7 +147,7 @@ def test_a_stopped_run_has_its_classes(volume: Volume, tmp_path: Path, name: str
 
 
 def test_the_live_map_shows_the_embedding_s_classes(volume: Volume, tmp_path: Path) -> None:
-    settings = small("dense-dsm", preview_seconds=0.2, steps=20)
+    settings = small("dense-dsm", preview_seconds=0.2, steps=200)
     view = View(Box((3, 0, 0), (4, 96, 96)))
     previews = [
         e for e in train(volume, tmp_path / "run", settings, watch=Watch(view)) if isinstance(e, Preview)
