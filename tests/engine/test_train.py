@@ -278,6 +278,9 @@ def test_classes_are_told_by_what_surrounds_a_pixel_too(
     around, own = second[:, 6 : 6 + alone], first[:, :alone]
     assert (around.std(axis=0) < own.std(axis=0)).all()
     np.testing.assert_allclose(around.mean(axis=0), own.mean(axis=0), atol=own.std())
+    # And of the same places: pixels in another order would not go together.
+    together = [np.corrcoef(around[:, k], own[:, k])[0, 1] for k in range(alone)]
+    assert np.mean(together) > 0.3
     plain, told = weights_of(tmp_path / "without"), weights_of(tmp_path / "with")
     assert {name: value.shape for name, value in plain.items()} == {
         name: value.shape for name, value in told.items()

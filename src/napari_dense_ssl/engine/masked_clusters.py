@@ -333,7 +333,7 @@ class MaskedClusters:
             with torch.no_grad(), networks.device.autocast():
                 codes = encoder(images).logits.argmax(dim=1)
                 pyramid = encoder.pyramid(images).float()  # (B, D, Y / 2, X / 2)
-            blurred = gaussian(pyramid, 2 * sigma / 2)
+            blurred = gaussian(pyramid, sigma)  # of its pixels, which are two of the image
             wide = F.interpolate(blurred, scale_factor=2, mode="bilinear", align_corners=False)
             found += part.of(torch.cat([shares_around(codes, classes, sigma).sqrt(), wide], dim=1))
             yield Beat()
