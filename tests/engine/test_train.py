@@ -24,7 +24,7 @@ from napari_dense_ssl.core.errors import (
 from napari_dense_ssl.core.events import Beat, Finished, Noted, Preview, Saved, Started, Step
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.core.watch import View, Watch
-from napari_dense_ssl.engine import TrainSettings, masked_clusters, train
+from napari_dense_ssl.engine import TrainSettings, masked_clusters, readout, train
 from napari_dense_ssl.engine.networks import Networks
 from napari_dense_ssl.model import RunFolder
 from napari_dense_ssl.model.checkpoint import load_state, load_weights
@@ -150,6 +150,22 @@ def test_classes_are_fitted_with_care_at_the_end_and_quickly_on_the_way(
     assert fitted == [(1, True), (2, True), (3, False)]
 
 
+def test_a_run_stopped_as_it_has_saved_has_classes_fitted_with_care(volume: Volume, tmp_path: Path) -> None:
+    settings = small_settings(checkpoint_seconds=0)
+    for event in (job := train(volume, tmp_path / "cut", settings)):
+        if isinstance(event, Saved) and event.step == 4:
+            break
+    quickly = weights_of(tmp_path / "cut")
+    job.close()  # type: ignore[attr-defined]
+    carefully = weights_of(tmp_path / "cut")
+    assert RunFolder.open(tmp_path / "cut").latest().name == "step-4"
+    changed = {name for name, value in quickly.items() if not torch.equal(value, carefully[name])}
+    assert changed
+    assert all(".head." in name or name.endswith("filter_weight") for name in changed)
+    lines = [json.loads(line) for line in (tmp_path / "cut" / "events.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if line["event"] == "Saved"] == [1, 2, 3, 4, 4]
+
+
 def test_pretrained_features_are_clustered_beside_the_others(
     volume: Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,7 +278,7 @@ def test_classes_are_told_by_what_surrounds_a_pixel_too(
         seen.append((samples, groups))
         return codebook_of(samples, codes, classes, groups)
 
-    monkeypatch.setattr(masked_clusters, "codebook_of", spied)
+    monkeypatch.setattr(readout, "codebook_of", spied)
     objective = small_settings().objective.model_dump()
     list(train(volume, tmp_path / "without", small_settings(objective=objective | {"surroundings": 0})))
     alone, filters = 8, 16  # features of a pixel, and its filters

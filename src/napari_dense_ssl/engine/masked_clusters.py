@@ -4,57 +4,34 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from napari_dense_ssl.core.beating import beating
-from napari_dense_ssl.core.events import Beat, Event, Noted
-from napari_dense_ssl.core.geometry import Symmetry
+from napari_dense_ssl.core.events import Event, Noted
+from napari_dense_ssl.engine.clustered_pixels import RIM, Array, ClusteredPixels
 from napari_dense_ssl.engine.networks import Networks
-from napari_dense_ssl.engine.pretext import draws, objective_of
+from napari_dense_ssl.engine.pretext import SamplerFactory, draws, objective_of
+from napari_dense_ssl.engine.readout import Readout
 from napari_dense_ssl.engine.schedule import generation_span
 from napari_dense_ssl.engine.settings import TrainSettings
-from napari_dense_ssl.model import DenseEncoder, pretrained
-from napari_dense_ssl.model.filter_bank import filter_bank, filter_bank_3d, gaussian
-from napari_dense_ssl.model.surroundings import shares_around
-from napari_dense_ssl.model.turning import turned
-from napari_dense_ssl.objective.codebook import (
-    Codebook,
-    codebook_of,
-    fit_codebook,
-    fit_linear_head,
-    fit_logistic_head,
-)
-from napari_dense_ssl.objective.discriminants import discriminant_codebook
+from napari_dense_ssl.model import DenseEncoder
+from napari_dense_ssl.objective.codebook import Codebook, fit_codebook, fit_linear_head
 from napari_dense_ssl.objective.masked_clusters import masked_losses
 from napari_dense_ssl.objective.settings import MaskedClustersSettings
 from napari_dense_ssl.sampling.crops import CropBatch, CropSampler
 from napari_dense_ssl.sampling.portion import Portion
 from napari_dense_ssl.sampling.views import block_masks, cut_views, hide, own_slices, photometric
 
-_RIM = 8
-"""Pixels at a window's edge that give no target: filters and teacher see only one side there."""
-
 _MOST_REACH = 6
 """Slices on either side that three-dimensional filters look at; beyond, they are cut off."""
 
 _NONE = 255
 """Code of pixels that have none; there are at most 254 classes."""
-
-_FINAL, _QUICK = 2, 8
-"""Classes are read with a fit to codebook_pixels divided by this, before a save and before a live map."""
-
-_PARTS = 4
-"""In how many parts a batch is looked at when a codebook is fitted."""
-
-_PIXELS_A_WINDOW = 2048
-"""Pixels of a window that a codebook is fitted to; neighbours say little that is new."""
 
 
 def target_reach(settings: TrainSettings) -> int:
@@ -63,33 +40,6 @@ def target_reach(settings: TrainSettings) -> int:
     if not isinstance(objective, MaskedClustersSettings) or encoder.slices in (None, 1):
         return 0
     return min(_MOST_REACH, math.ceil(2.5 * max(objective.sigmas) / encoder.slice_step))
-
-
-@dataclass(frozen=True)
-class _Sampled:
-    """Which pixels of windows were sampled.
-
-    Attributes
-    ----------
-    images : Tensor, shape (B, C, Y, X)
-        The encoder's input, clean, on the host.
-    taken : list of ndarray
-        Of each window, pixels inside the rim, counted row by row.
-    """
-
-    images: Tensor
-    taken: list[np.ndarray[Any, Any]]
-
-    @classmethod
-    def drawn(cls, images: Tensor, rng: np.random.Generator) -> _Sampled:
-        count = (images.shape[-2] - 2 * _RIM) * (images.shape[-1] - 2 * _RIM)
-        size = min(_PIXELS_A_WINDOW, count)
-        return cls(images, [rng.choice(count, size, replace=False) for _ in images])
-
-    def of(self, maps: Tensor) -> list[np.ndarray[Any, Any]]:
-        """Return the pixels (P, D) of each of the maps (B, D, Y, X), on the host."""
-        inside = maps[..., _RIM:-_RIM, _RIM:-_RIM].flatten(2).transpose(1, 2).cpu().numpy()
-        return [pixels[take] for pixels, take in zip(inside, self.taken, strict=True)]
 
 
 class MaskedClusters:
@@ -111,11 +61,12 @@ class MaskedClusters:
         self,
         settings: TrainSettings,
         networks: Networks,
-        sampler: Callable[[int], CropSampler],
+        sampler: SamplerFactory,
     ) -> None:
         self._settings, self._networks = settings, networks
         self._objective = objective_of(settings, MaskedClustersSettings)
-        self._sampler = sampler
+        self._pixels = ClusteredPixels(settings, self._objective, networks, sampler)
+        self._readout = Readout(settings, self._objective, networks, self._pixels)
         self._generation = -1
         self._codebook: Codebook | None = None
         self._codes: dict[tuple[int, int], np.ndarray[Any, np.dtype[np.uint8]]] = {}
@@ -135,7 +86,7 @@ class MaskedClusters:
         seed = self._settings.seed + 1_000_003 * (generation + 1)
         wanted = self._objective.codebook_pixels
         teacher = self._teacher
-        samples, embedding, _ = yield from self._pixels(teacher, seed, wanted, self._read_student)
+        samples, embedding, _ = yield from self._pixels.sampled(teacher, seed, wanted, self._read_student)
         codebook, weight, bias = yield from beating(lambda: self._fit(samples, embedding, generation))
         # All ranks go on with the first one's centres.
         self._codebook = self._networks.share_codebook(codebook)
@@ -148,31 +99,13 @@ class MaskedClusters:
             f"fitted to {len(samples):,} pixels."
         )
 
-    def _fit(
-        self, samples: np.ndarray[Any, Any], embedding: np.ndarray[Any, Any], generation: int
-    ) -> tuple[Codebook, Tensor, Tensor]:
+    def _fit(self, samples: Array, embedding: Array, generation: int) -> tuple[Codebook, Tensor, Tensor]:
         """Return the codebook of a generation, and a head that tells its codes from the embedding."""
         classes, seed = self._settings.classes, self._settings.seed + generation
-        groups = self._widths(generation > 0, samples.shape[1])
+        groups = self._pixels.groups(generation > 0, samples.shape[1])
         codebook = fit_codebook(samples, classes, seed, groups=groups)
-        codebook = self._refined(codebook, samples, groups, seed)
+        codebook = self._pixels.refined(codebook, samples, groups, seed)
         return codebook, *fit_linear_head(embedding, codebook.codes(samples), classes)
-
-    def _refined(
-        self, codebook: Codebook, samples: np.ndarray[Any, Any], groups: tuple[int, ...], seed: int
-    ) -> Codebook:
-        """Return a codebook of these groups of features, refined in the space of its discriminants."""
-        width = samples.shape[1]
-        # The filters have a vote of their own: among the learned features, which say more of the kind of
-        # tissue, fine structures are lost (docs/learning.md).
-        views = [slice(0, width)] if len(groups) == 1 else [slice(0, width), slice(width - groups[-1], width)]
-        return discriminant_codebook(samples, codebook, views, self._objective.discriminant_rounds, seed)
-
-    def _widths(self, with_learned: bool, channels: int) -> tuple[int, ...]:
-        """Return how many of what is clustered was learned, is pretrained, and are filters."""
-        learned = (self._settings.encoder.features,) if with_learned else ()
-        borrowed = (pretrained.CHANNELS,) if self._objective.pretrained else ()
-        return *learned, *borrowed, channels - sum(learned) - sum(borrowed)
 
     def progress(self, fraction: float) -> float:
         """Return the share of the present generation that is over."""
@@ -187,7 +120,7 @@ class MaskedClusters:
             key = (block.index, box.start[0])
             if key not in self._codes:
                 stack = torch.from_numpy(sampler.plane(block, box.start[0]))[None]
-                features = yield from self._features(stack, self._teacher)
+                features = yield from self._pixels.features(stack, self._teacher)
                 self._codes[key] = self._assign(features)
 
     def losses(self, batch: CropBatch, step: int, part: slice) -> tuple[Tensor, dict[str, Tensor]]:
@@ -265,79 +198,9 @@ class MaskedClusters:
         return images.contiguous(memory_format=torch.channels_last), masks
 
     def settle(self, step: int, *, quick: bool = False) -> Iterator[Event]:
-        """Fit what classes are read with: from clean images, and from the filters too.
-
-        Classes are one more generation, which nothing is trained for: clusters of what has been learned up to
-        now, that begin from the codes that the student tells. Training hides and changes what the student
-        sees; its own head is as unsure as that makes it. What is fitted is a function of the weights, the
-        seed and the step alone, and training depends on none of it.
-
-        Then, after some hundred steps, the clusters are refined once more, with the shares of classes around
-        each pixel, as they were told so far, and the features there beside what is known of the pixel itself.
-        [1]_ feeds a classifier of pixels its own output around them in the same way; here no label is asked
-        for, and what is read afterwards is again what is known of the pixel alone.
-
-        References
-        ----------
-        .. [1] Tu, "Auto-context and Its Application to High-level Vision Tasks", CVPR 2008.
-        """
-        if self._codebook is None:
-            return
-        seed = self._settings.seed + 1_000_003 * (step + 1)
-        wanted = self._objective.codebook_pixels // (_QUICK if quick else _FINAL)
-        teacher = self._networks.averaged_encoder
-        samples, read, sampled = yield from self._pixels(teacher, seed, wanted, self._read_clean)
-        groups = self._widths(True, samples.shape[1])
-        head = self._networks.encoder.head
-        with torch.no_grad():
-            features = torch.from_numpy(read[:, : head.in_channels]).to(head.weight.device)
-            codes = F.linear(features, head.weight[..., 0, 0], head.bias).argmax(dim=1).cpu().numpy()
-        codes, readout = yield from beating(lambda: self._fit_readout(samples, read, codes, groups, seed))
-        self._networks.write_readout(*readout)
-        if self._objective.surroundings and step >= self._objective.surroundings_after:
-            around = (yield from self._surroundings(sampled))[: len(samples)]
-            # Filters come last; see _refined().
-            samples = np.concatenate([around, samples], axis=1)
-            groups = self._settings.classes, self._settings.encoder.features, *groups
-            _, readout = yield from beating(lambda: self._fit_readout(samples, read, codes, groups, seed))
-            self._networks.write_readout(*readout)
-
-    def _fit_readout(
-        self,
-        samples: np.ndarray[Any, Any],
-        read: np.ndarray[Any, Any],
-        codes: np.ndarray[Any, Any],
-        groups: tuple[int, ...],
-        seed: int,
-    ) -> tuple[np.ndarray[Any, Any], tuple[Tensor, Tensor]]:
-        """Return clusters of samples (N, D) that begin from codes (N,), as codes (N,), and a head for them.
-
-        The head tells them from what is read there (N, D').
-        """
-        classes = self._settings.classes
-        codebook = self._refined(codebook_of(samples, codes, classes, groups), samples, groups, seed)
-        codes = codebook.codes(samples)
-        return codes, fit_logistic_head(read, codes, classes)
-
-    def _surroundings(self, sampled: list[_Sampled]) -> Generator[Event, None, np.ndarray[Any, Any]]:
-        """Yield beats; return what lies around the pixels that were sampled, shape (N, K + D).
-
-        Square roots of the shares of classes, whose Euclidean distance is Hellinger's, then the feature
-        pyramid, blurred twice as far.
-        """
-        networks, sigma, classes = self._networks, self._objective.surroundings, self._settings.classes
-        encoder = networks.averaged_encoder
-        found: list[np.ndarray[Any, Any]] = []
-        for part in sampled:
-            images = networks.device.to_device(part.images).contiguous(memory_format=torch.channels_last)
-            with torch.no_grad(), networks.device.autocast():
-                codes = encoder(images).logits.argmax(dim=1)
-                pyramid = encoder.pyramid(images).float()  # (B, D, Y / 2, X / 2)
-            blurred = gaussian(pyramid, sigma)  # of its pixels, which are two of the image
-            wide = F.interpolate(blurred, scale_factor=2, mode="bilinear", align_corners=False)
-            found += part.of(torch.cat([shares_around(codes, classes, sigma).sqrt(), wide], dim=1))
-            yield Beat()
-        return np.concatenate(found)
+        """Fit what classes are read with; training depends on none of it. Quickly: from fewer pixels."""
+        if self._codebook is not None:
+            yield from self._readout.fit(step, quick=quick)
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return (values, weights) that a checkpoint keeps."""
@@ -358,64 +221,12 @@ class MaskedClusters:
             self._teacher = copy.deepcopy(self._networks.averaged_encoder).eval()
             self._teacher.load_state_dict(mine)
 
-    def _features(self, stack: Tensor, teacher: DenseEncoder | None) -> Generator[Event, None, Tensor]:
-        """Yield beats; return what is clustered: what a teacher has learned, if there is one, and filters.
-
-        Parameters
-        ----------
-        stack : Tensor, shape (B, N, Y, X)
-            Clean slices with their neighbours, on the host.
-
-        Returns
-        -------
-        Tensor, shape (B, D, Y, X)
-        """
-        networks, slices = self._networks, self._networks.encoder.slices
-        stack = networks.device.to_device(stack)
-        with torch.no_grad():
-            if slices > 1 and stack.shape[1] > 1:
-                bank = filter_bank_3d(stack, self._settings.encoder.slice_step, self._objective.sigmas)
-            else:
-                bank = filter_bank(own_slices(stack, 0), self._objective.sigmas)
-        groups = [bank]
-        if self._objective.pretrained:
-            groups.insert(0, self._pretrained(own_slices(stack, 0)))
-            yield Beat()
-        if teacher is None:
-            return torch.cat(groups, dim=1)
-        height, width = stack.shape[-2:]
-        multiple = networks.encoder.multiple
-        clean = F.pad(
-            own_slices(stack, slices // 2), (0, -width % multiple, 0, -height % multiple), "reflect"
-        )
-        total: Tensor | None = None
-        views = Symmetry.all()[:: 8 // self._objective.teacher_views]
-        for symmetry in views:
-            with torch.no_grad(), networks.device.autocast():
-                image = turned(clean, symmetry).contiguous(memory_format=torch.channels_last)
-                # The pyramid rather than the last features, which are bent to the codes before.
-                pyramid = turned(teacher.pyramid(image), symmetry.inverse).float()
-            total = pyramid if total is None else total + pyramid
-            yield Beat()
-        assert total is not None  # there is one view at least
-        mean = F.interpolate(total / len(views), scale_factor=2, mode="bilinear", align_corners=False)
-        return torch.cat([mean[..., :height, :width], *groups], dim=1)
-
-    def _pretrained(self, images: Tensor) -> Tensor:
-        """Return the features (B, D, Y, X) of images (B, 1, Y, X) that need no training."""
-        height, width = images.shape[-2:]
-        padded = F.pad(images, (0, -width % pretrained.MULTIPLE, 0, -height % pretrained.MULTIPLE), "reflect")
-        device = self._networks.device
-        with torch.no_grad(), device.autocast():
-            maps: Tensor = pretrained.pretrained_features(device.torch_device)(padded)
-        return maps[..., :height, :width]
-
     def _assign(self, features: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """Return the codes of a plane's features (1, D, Y, X): shape (Y, X), _NONE along the rim."""
         assert self._codebook is not None  # prepare() comes first
         codes = self._codebook.assign(features)[0].to(torch.uint8).cpu().numpy()
         targets = np.full_like(codes, _NONE)
-        targets[_RIM:-_RIM, _RIM:-_RIM] = codes[_RIM:-_RIM, _RIM:-_RIM]
+        targets[RIM:-RIM, RIM:-RIM] = codes[RIM:-RIM, RIM:-RIM]
         return targets
 
     def _targets(self, batch: CropBatch) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -432,41 +243,3 @@ class MaskedClusters:
         """Return the features of what the student sees of clean windows (B, N, Y, X)."""
         images, _ = self._student_input(stack, rng, generator)
         return self._networks.averaged_encoder.features(images)
-
-    def _read_clean(self, stack: Tensor, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
-        """Return what classes are read from, of clean windows (B, N, Y, X)."""
-        encoder = self._networks.averaged_encoder
-        images = own_slices(stack, encoder.slices // 2)
-        return encoder.readout(images.contiguous(memory_format=torch.channels_last))
-
-    def _pixels(
-        self,
-        teacher: DenseEncoder | None,
-        seed: int,
-        wanted: int,
-        read: Callable[[Tensor, np.random.Generator, torch.Generator], Tensor],
-    ) -> Generator[Event, None, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], list[_Sampled]]]:
-        """Yield beats; return what is clustered (N, D), what was read there (N, D'), and where that was."""
-        networks = self._networks
-        rng = np.random.default_rng((seed, 3))
-        generator = torch.Generator(networks.device.torch_device)
-        generator.manual_seed(int(rng.integers(2**62)))
-        networks.averaged_encoder.eval()
-        targets: list[np.ndarray[Any, Any]] = []
-        found: list[np.ndarray[Any, Any]] = []
-        sampled: list[_Sampled] = []
-        with self._sampler(seed) as sampler:
-            step = 0
-            while sum(len(pixels) for pixels in targets) < wanted:
-                for window in np.array_split(sampler.batch(step).windows, _PARTS):
-                    stack = torch.from_numpy(window)
-                    features = yield from self._features(stack, teacher)
-                    with torch.no_grad(), networks.device.autocast():
-                        values = read(networks.device.to_device(stack), rng, generator).float()
-                    sampled.append(_Sampled.drawn(own_slices(stack, networks.encoder.slices // 2), rng))
-                    for pixels in sampled[-1].of(torch.cat([features, values], dim=1)):  # (P, D + D')
-                        targets.append(pixels[:, : features.shape[1]])
-                        found.append(pixels[:, features.shape[1] :])
-                    yield Beat()
-                step += 1
-        return np.concatenate(targets)[:wanted], np.concatenate(found)[:wanted], sampled

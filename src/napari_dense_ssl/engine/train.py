@@ -173,6 +173,7 @@ class _Training:
         self._stepper = Stepper(settings, networks, pretext, splits)
         self._budget = Budget(settings.minutes, settings.steps, done, seconds)
         self._saved_step = done if before is not None else -1
+        self._saved_quickly = False
         try:
             with self._log_file() as log, self._sampler_for(settings.seed) as sampler:
                 yield from self._logged(self._events(sampler, networks.device.description), log)
@@ -216,9 +217,9 @@ class _Training:
                 for event in events:  # to the end of the step, where all processes stop together
                     self._log(event, log)
             events.close()
-            if self._budget.done > max(self._saved_step, 0):
-                for _ in self._pretext.settle(self._budget.done):
-                    pass  # who closes the job waits for this: seconds
+            if self._unsaved:
+                for event in self._settled_save():  # who closes the job waits for this: seconds
+                    self._log(event, log)
             raise
         finally:
             events.close()
@@ -274,7 +275,7 @@ class _Training:
                 yield from live.look()
             if audits.due:
                 yield from audits.look(budget.done)
-        if budget.done != self._saved_step and budget.done:
+        if self._unsaved:
             yield from self._settled_save()
         if moment.stopping:
             return
@@ -335,12 +336,19 @@ class _Training:
     def _settled_save(self, *, quick: bool = False) -> Generator[Event]:
         """Save, with classes to read: on the way (quick) fitted to fewer pixels, as for a live map."""
         yield from self._pretext.settle(self._budget.done, quick=quick)
-        yield self._save()
+        saved = self._save()
+        self._saved_quickly = quick
+        yield saved
+
+    @property
+    def _unsaved(self) -> bool:
+        """Whether steps were done since the last save, or its classes were fitted to few pixels."""
+        return self._budget.done > max(self._saved_step, 0) or self._saved_quickly
 
     def _save(self) -> Saved:
         networks, step, seconds = self._networks, self._budget.done, self._budget.seconds
         path = self._run.checkpoints / f"step-{step}"
-        if networks.rank == 0 and step != self._saved_step:
+        if networks.rank == 0 and self._unsaved:
             values, weights = self._pretext.state()
             state: dict[str, Any] = {
                 "step": step,

@@ -1,0 +1,126 @@
+"""Classes, read from what has been learned up to now."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from napari_dense_ssl.core.beating import beating
+from napari_dense_ssl.core.events import Beat, Event
+from napari_dense_ssl.engine.clustered_pixels import Array, ClusteredPixels, Sampled
+from napari_dense_ssl.engine.networks import Networks
+from napari_dense_ssl.engine.settings import TrainSettings
+from napari_dense_ssl.model.filter_bank import gaussian
+from napari_dense_ssl.model.surroundings import shares_around
+from napari_dense_ssl.objective.codebook import codebook_of, fit_logistic_head
+from napari_dense_ssl.objective.settings import MaskedClustersSettings
+from napari_dense_ssl.sampling.views import own_slices
+
+_FINAL, _QUICK = 2, 8
+"""Classes are read with a fit to codebook_pixels divided by this, before a save and before a live map."""
+
+
+class Readout:
+    """Fits the head that the averaged encoder's classes are read with.
+
+    Parameters
+    ----------
+    settings : TrainSettings
+    objective : MaskedClustersSettings
+        The settings' own.
+    networks : Networks
+    pixels : ClusteredPixels
+    """
+
+    def __init__(
+        self,
+        settings: TrainSettings,
+        objective: MaskedClustersSettings,
+        networks: Networks,
+        pixels: ClusteredPixels,
+    ) -> None:
+        self._settings, self._objective = settings, objective
+        self._networks, self._pixels = networks, pixels
+
+    def fit(self, step: int, *, quick: bool) -> Iterator[Event]:
+        """Fit what classes are read with: from clean images, and from the filters too.
+
+        Classes are one more generation, which nothing is trained for: clusters of what has been learned up to
+        now, that begin from the codes that the student tells. Training hides and changes what the student
+        sees; its own head is as unsure as that makes it. What is fitted is a function of the weights, the
+        seed and the step alone, and training depends on none of it.
+
+        Then, after some hundred steps, the clusters are refined once more, with the shares of classes around
+        each pixel, as they were told so far, and the features there beside what is known of the pixel itself.
+        [1]_ feeds a classifier of pixels its own output around them in the same way; here no label is asked
+        for, and what is read afterwards is again what is known of the pixel alone.
+
+        References
+        ----------
+        .. [1] Tu, "Auto-context and Its Application to High-level Vision Tasks", CVPR 2008.
+        """
+        seed = self._settings.seed + 1_000_003 * (step + 1)
+        wanted = self._objective.codebook_pixels // (_QUICK if quick else _FINAL)
+        teacher = self._networks.averaged_encoder
+        samples, read, sampled = yield from self._pixels.sampled(teacher, seed, wanted, self._read_clean)
+        groups = self._pixels.groups(True, samples.shape[1])
+        head = self._networks.encoder.head
+        with torch.no_grad():
+            features = torch.from_numpy(read[:, : head.in_channels]).to(head.weight.device)
+            codes = F.linear(features, head.weight[..., 0, 0], head.bias).argmax(dim=1).cpu().numpy()
+        codes, readout = yield from beating(lambda: self._fit_readout(samples, read, codes, groups, seed))
+        self._networks.write_readout(*readout)
+        if self._objective.surroundings and step >= self._objective.surroundings_after:
+            around = (yield from self._surroundings(sampled))[: len(samples)]
+            # Filters come last; see ClusteredPixels.refined().
+            samples = np.concatenate([around, samples], axis=1)
+            groups = self._settings.classes, self._settings.encoder.features, *groups
+            _, readout = yield from beating(lambda: self._fit_readout(samples, read, codes, groups, seed))
+            self._networks.write_readout(*readout)
+
+    def _fit_readout(
+        self,
+        samples: Array,
+        read: Array,
+        codes: Array,
+        groups: tuple[int, ...],
+        seed: int,
+    ) -> tuple[Array, tuple[Tensor, Tensor]]:
+        """Return clusters of samples (N, D) that begin from codes (N,), as codes (N,), and a head for them.
+
+        The head tells them from what is read there (N, D').
+        """
+        classes = self._settings.classes
+        codebook = self._pixels.refined(codebook_of(samples, codes, classes, groups), samples, groups, seed)
+        codes = codebook.codes(samples)
+        return codes, fit_logistic_head(read, codes, classes)
+
+    def _surroundings(self, sampled: list[Sampled]) -> Generator[Event, None, Array]:
+        """Yield beats; return what lies around the pixels that were sampled, shape (N, K + D).
+
+        Square roots of the shares of classes, whose Euclidean distance is Hellinger's, then the feature
+        pyramid, blurred twice as far.
+        """
+        networks, sigma, classes = self._networks, self._objective.surroundings, self._settings.classes
+        encoder = networks.averaged_encoder
+        found: list[Array] = []
+        for part in sampled:
+            images = networks.device.to_device(part.images).contiguous(memory_format=torch.channels_last)
+            with torch.no_grad(), networks.device.autocast():
+                codes = encoder(images).logits.argmax(dim=1)
+                pyramid = encoder.pyramid(images).float()  # (B, D, Y / 2, X / 2)
+            blurred = gaussian(pyramid, sigma)  # of its pixels, which are two of the image
+            wide = F.interpolate(blurred, scale_factor=2, mode="bilinear", align_corners=False)
+            found += part.of(torch.cat([shares_around(codes, classes, sigma).sqrt(), wide], dim=1))
+            yield Beat()
+        return np.concatenate(found)
+
+    def _read_clean(self, stack: Tensor, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
+        """Return what classes are read from, of clean windows (B, N, Y, X)."""
+        encoder = self._networks.averaged_encoder
+        images = own_slices(stack, encoder.slices // 2)
+        return encoder.readout(images.contiguous(memory_format=torch.channels_last))
