@@ -24,11 +24,12 @@ from napari_dense_ssl.core.errors import (
 from napari_dense_ssl.core.events import Beat, Finished, Noted, Preview, Saved, Started, Step
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.core.watch import View, Watch
-from napari_dense_ssl.engine import TrainSettings, masked_clusters, readout, train
+from napari_dense_ssl.engine import TrainSettings, clustered_pixels, masked_clusters, readout, train
 from napari_dense_ssl.engine.networks import Networks
 from napari_dense_ssl.model import RunFolder
 from napari_dense_ssl.model.checkpoint import load_state, load_weights
 from napari_dense_ssl.objective.codebook import codebook_of, fit_codebook
+from napari_dense_ssl.objective.discriminants import discriminant_codebook
 from napari_dense_ssl.volume import Volume, open_volume
 
 
@@ -273,20 +274,31 @@ def test_classes_are_told_by_what_surrounds_a_pixel_too(
 ) -> None:
     """Once more, from the classes so far; training does not hang on it, and prediction reads no more."""
     seen: list[tuple[np.ndarray, tuple[int, ...]]] = []
+    voted: list[list[slice]] = []
 
     def spied(samples, codes, classes, groups):  # type: ignore[no-untyped-def]
         seen.append((samples, groups))
         return codebook_of(samples, codes, classes, groups)
 
+    def counted(samples, start, views, rounds, seed):  # type: ignore[no-untyped-def]
+        voted.append(list(views))
+        return discriminant_codebook(samples, start, views, rounds, seed)
+
     monkeypatch.setattr(readout, "codebook_of", spied)
+    monkeypatch.setattr(clustered_pixels, "discriminant_codebook", counted)
     objective = small_settings().objective.model_dump()
     list(train(volume, tmp_path / "without", small_settings(objective=objective | {"surroundings": 0})))
     alone, filters = 8, 16  # features of a pixel, and its filters
+    second_width = 6 + alone + alone + filters
     list(train(volume, tmp_path / "early", small_settings()))
     assert [groups for _, groups in seen] == [(alone, filters), (alone, filters)]
     seen.clear()
     list(train(volume, tmp_path / "with", small_settings(objective=objective | {"surroundings_after": 6})))
     assert [groups for _, groups in seen] == [(alone, filters), (6, alone, alone, filters)]
+    assert voted[-2:] == [  # twice, so that fine structures are not lost among three groups more
+        [slice(0, alone + filters), slice(alone, alone + filters)],
+        [slice(0, second_width), *[slice(second_width - filters, second_width)] * 2],
+    ]
     (first, _), (second, _) = seen
     np.testing.assert_array_equal(second[:, 6 + alone :], first)
     np.testing.assert_allclose(np.square(second[:, :6]).sum(axis=1), 1, atol=1e-4)  # shares of six classes
@@ -423,7 +435,7 @@ def test_a_run_of_before_a_setting_existed_goes_on(
     list(train(volume, tmp_path / "run", settings))
     file = tmp_path / "run" / "settings.yaml"
     table = yaml.safe_load(file.read_text())
-    del table["planes"], table["objective"]["surroundings"]
+    del table["planes"], table["objective"]["surroundings"], table["objective"]["filter_votes"]
     file.write_text(yaml.safe_dump(table))
     events = list(train(volume, tmp_path / "run", small_settings(steps=7), resume=True))
     assert [e.index for e in events if isinstance(e, Step)] == [7]

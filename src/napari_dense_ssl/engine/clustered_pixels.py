@@ -194,10 +194,25 @@ class ClusteredPixels:
         borrowed = (pretrained.CHANNELS,) if self._objective.pretrained else ()
         return *learned, *borrowed, channels - sum(learned) - sum(borrowed)
 
-    def refined(self, codebook: Codebook, samples: Array, groups: tuple[int, ...], seed: int) -> Codebook:
-        """Return a codebook of these groups of features, refined in the space of its discriminants."""
+    def refined(
+        self, codebook: Codebook, samples: Array, groups: tuple[int, ...], seed: int, votes: int = 1
+    ) -> Codebook:
+        """Return a codebook of these groups of features, refined in the space of its discriminants.
+
+        Parameters
+        ----------
+        codebook : Codebook
+            To begin with.
+        samples : ndarray, shape (N, D)
+        groups : tuple of int
+            Widths of the groups of features; filters come last.
+        seed : int
+        votes : int, optional
+            How often the distance in the filters' own discriminants counts beside that in those of all
+            groups: among learned features, which say more of the kind of tissue, fine structures are lost
+            (docs/learning.md).
+        """
         width = samples.shape[1]
-        # The filters have a vote of their own: among the learned features, which say more of the kind of
-        # tissue, fine structures are lost (docs/learning.md).
-        views = [slice(0, width)] if len(groups) == 1 else [slice(0, width), slice(width - groups[-1], width)]
+        everything, filters = slice(0, width), slice(width - groups[-1], width)
+        views = [everything] if len(groups) == 1 else [everything, *[filters] * votes]
         return discriminant_codebook(samples, codebook, views, self._objective.discriminant_rounds, seed)

@@ -76,10 +76,12 @@ class Readout:
         self._networks.write_readout(*readout)
         if self._objective.surroundings and step >= self._objective.surroundings_after:
             around = (yield from self._surroundings(sampled))[: len(samples)]
-            # Filters come last; see ClusteredPixels.refined().
             samples = np.concatenate([around, samples], axis=1)
             groups = self._settings.classes, self._settings.encoder.features, *groups
-            _, readout = yield from beating(lambda: self._fit_readout(samples, read, codes, groups, seed))
+            votes = self._objective.filter_votes
+            _, readout = yield from beating(
+                lambda: self._fit_readout(samples, read, codes, groups, seed, votes)
+            )
             self._networks.write_readout(*readout)
 
     def _fit_readout(
@@ -89,13 +91,15 @@ class Readout:
         codes: Array,
         groups: tuple[int, ...],
         seed: int,
+        votes: int = 1,
     ) -> tuple[Array, tuple[Tensor, Tensor]]:
         """Return clusters of samples (N, D) that begin from codes (N,), as codes (N,), and a head for them.
 
         The head tells them from what is read there (N, D').
         """
         classes = self._settings.classes
-        codebook = self._pixels.refined(codebook_of(samples, codes, classes, groups), samples, groups, seed)
+        start = codebook_of(samples, codes, classes, groups)
+        codebook = self._pixels.refined(start, samples, groups, seed, votes)
         codes = codebook.codes(samples)
         return codes, fit_logistic_head(read, codes, classes)
 

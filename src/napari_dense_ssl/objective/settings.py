@@ -87,6 +87,15 @@ class MaskedClustersSettings(BaseModel):
         "of what surrounds a pixel.",
         json_schema_extra={"unit": "steps"},
     )
+    filter_votes: int = Field(
+        2,
+        ge=1,
+        le=8,
+        title="Votes of the filters",
+        description="How often the filter bank's own distance counts beside that of all features where "
+        "surroundings are looked at: more keep fine structures apart, fewer what they belong to. Without "
+        "surroundings it counts once.",
+    )
     across_share: float = Field(
         0.25,
         gt=0,
