@@ -72,7 +72,7 @@ QUESTIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "votes": {  # at 3000 steps: surroundings come in after 600
         "one": ("objective.filter_votes=1",),
-        "three": ("objective.filter_votes=3",),
+        "two": ("objective.filter_votes=2",),
     },
     "classes": {"25": ("classes=25",), "100": ("classes=100",)},
 }

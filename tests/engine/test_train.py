@@ -295,9 +295,9 @@ def test_classes_are_told_by_what_surrounds_a_pixel_too(
     seen.clear()
     list(train(volume, tmp_path / "with", small_settings(objective=objective | {"surroundings_after": 6})))
     assert [groups for _, groups in seen] == [(alone, filters), (6, alone, alone, filters)]
-    assert voted[-2:] == [  # twice, so that fine structures are not lost among three groups more
+    assert voted[-2:] == [  # thrice, so that fine structures are not lost among three other groups
         [slice(0, alone + filters), slice(alone, alone + filters)],
-        [slice(0, second_width), *[slice(second_width - filters, second_width)] * 2],
+        [slice(0, second_width), *[slice(second_width - filters, second_width)] * 3],
     ]
     (first, _), (second, _) = seen
     np.testing.assert_array_equal(second[:, 6 + alone :], first)

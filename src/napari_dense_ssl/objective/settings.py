@@ -88,7 +88,7 @@ class MaskedClustersSettings(BaseModel):
         json_schema_extra={"unit": "steps"},
     )
     filter_votes: int = Field(
-        2,
+        3,
         ge=1,
         le=8,
         title="Votes of the filters",
