@@ -274,15 +274,15 @@ def test_classes_are_told_by_what_surrounds_a_pixel_too(
 ) -> None:
     """Once more, from the classes so far; training does not hang on it, and prediction reads no more."""
     seen: list[tuple[np.ndarray, tuple[int, ...]]] = []
-    voted: list[list[slice]] = []
+    voted: list[list[tuple[slice, int]]] = []
 
     def spied(samples, codes, classes, groups):  # type: ignore[no-untyped-def]
         seen.append((samples, groups))
         return codebook_of(samples, codes, classes, groups)
 
-    def counted(samples, start, views, rounds, seed):  # type: ignore[no-untyped-def]
-        voted.append(list(views))
-        return discriminant_codebook(samples, start, views, rounds, seed)
+    def counted(samples, start, views, rounds, seed, votes):  # type: ignore[no-untyped-def]
+        voted.append(list(zip(views, votes, strict=True)))
+        return discriminant_codebook(samples, start, views, rounds, seed, votes)
 
     monkeypatch.setattr(readout, "codebook_of", spied)
     monkeypatch.setattr(clustered_pixels, "discriminant_codebook", counted)
@@ -296,8 +296,8 @@ def test_classes_are_told_by_what_surrounds_a_pixel_too(
     list(train(volume, tmp_path / "with", small_settings(objective=objective | {"surroundings_after": 6})))
     assert [groups for _, groups in seen] == [(alone, filters), (6, alone, alone, filters)]
     assert voted[-2:] == [  # thrice, so that fine structures are not lost among three other groups
-        [slice(0, alone + filters), slice(alone, alone + filters)],
-        [slice(0, second_width), *[slice(second_width - filters, second_width)] * 3],
+        [(slice(0, alone + filters), 1), (slice(alone, alone + filters), 1)],
+        [(slice(0, second_width), 1), (slice(second_width - filters, second_width), 3)],
     ]
     (first, _), (second, _) = seen
     np.testing.assert_array_equal(second[:, 6 + alone :], first)

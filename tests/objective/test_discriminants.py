@@ -93,3 +93,17 @@ def test_a_checkpoint_keeps_the_projection() -> None:
     book = discriminant_codebook(samples, fit_codebook(samples, 4, seed=0), [slice(0, 2)], rounds=1, seed=0)
     again = Codebook(**book.state())
     assert np.array_equal(codes_of(again, samples), codes_of(book, samples))
+
+
+def test_a_group_with_three_votes_counts_as_that_group_named_three_times() -> None:
+    rng = np.random.default_rng(3)
+    samples = rng.normal(size=(8000, 4)).astype(np.float32)
+    start = fit_codebook(samples, 6, seed=0)
+    both, last = slice(0, 4), slice(3, 4)
+
+    def codes(views: list[slice], votes: list[float] | None = None) -> np.ndarray[Any, Any]:
+        return codes_of(discriminant_codebook(samples, start, views, 2, 0, votes), samples)
+
+    named = codes([both, last, last, last])
+    assert np.mean(codes([both, last], [1, 3]) == named) > 0.999  # ties of float32
+    assert np.mean(codes([both, last]) == named) < 0.99

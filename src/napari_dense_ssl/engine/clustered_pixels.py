@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from napari_dense_ssl.core.events import Beat, Event
 from napari_dense_ssl.core.geometry import Symmetry
 from napari_dense_ssl.engine.networks import Networks
-from napari_dense_ssl.engine.pretext import SamplerFactory
+from napari_dense_ssl.engine.pretext import SamplerFactory, objective_of
 from napari_dense_ssl.engine.settings import TrainSettings
 from napari_dense_ssl.model import DenseEncoder, pretrained
 from napari_dense_ssl.model.filter_bank import filter_bank, filter_bank_3d
@@ -31,7 +31,6 @@ Read = Callable[[Tensor, np.random.Generator, torch.Generator], Tensor]
 
 RIM = 8
 """Pixels at a window's edge that give no target: filters and teacher see only one side there."""
-
 
 _PARTS = 4
 """In how many parts a batch is looked at when a codebook is fitted."""
@@ -74,22 +73,15 @@ class ClusteredPixels:
     Parameters
     ----------
     settings : TrainSettings
-    objective : MaskedClustersSettings
-        The settings' own.
+        Its objective is of the kind ``masked-clusters``.
     networks : Networks
     sampler : callable
         Makes a sampler of the training's region from a seed.
     """
 
-    def __init__(
-        self,
-        settings: TrainSettings,
-        objective: MaskedClustersSettings,
-        networks: Networks,
-        sampler: SamplerFactory,
-    ) -> None:
-        self._settings, self._objective, self._networks = settings, objective, networks
-        self._sampler = sampler
+    def __init__(self, settings: TrainSettings, networks: Networks, sampler: SamplerFactory) -> None:
+        self._settings, self._networks, self._sampler = settings, networks, sampler
+        self._objective = objective_of(settings, MaskedClustersSettings)
 
     def features(self, stack: Tensor, teacher: DenseEncoder | None) -> Generator[Event, None, Tensor]:
         """Yield beats; return what is clustered: what a teacher has learned, if there is one, and filters.
@@ -213,6 +205,9 @@ class ClusteredPixels:
             (docs/learning.md).
         """
         width = samples.shape[1]
-        everything, filters = slice(0, width), slice(width - groups[-1], width)
-        views = [everything] if len(groups) == 1 else [everything, *[filters] * votes]
-        return discriminant_codebook(samples, codebook, views, self._objective.discriminant_rounds, seed)
+        views, weights = [slice(0, width)], [1]
+        if len(groups) > 1:
+            views.append(slice(width - groups[-1], width))
+            weights.append(votes)
+        rounds = self._objective.discriminant_rounds
+        return discriminant_codebook(samples, codebook, views, rounds, seed, weights)

@@ -65,8 +65,8 @@ class MaskedClusters:
     ) -> None:
         self._settings, self._networks = settings, networks
         self._objective = objective_of(settings, MaskedClustersSettings)
-        self._pixels = ClusteredPixels(settings, self._objective, networks, sampler)
-        self._readout = Readout(settings, self._objective, networks, self._pixels)
+        self._pixels = ClusteredPixels(settings, networks, sampler)
+        self._readout = Readout(settings, networks, self._pixels)
         self._generation = -1
         self._codebook: Codebook | None = None
         self._codes: dict[tuple[int, int], np.ndarray[Any, np.dtype[np.uint8]]] = {}

@@ -13,6 +13,7 @@ from napari_dense_ssl.core.beating import beating
 from napari_dense_ssl.core.events import Beat, Event
 from napari_dense_ssl.engine.clustered_pixels import Array, ClusteredPixels, Sampled
 from napari_dense_ssl.engine.networks import Networks
+from napari_dense_ssl.engine.pretext import objective_of
 from napari_dense_ssl.engine.settings import TrainSettings
 from napari_dense_ssl.model.filter_bank import gaussian
 from napari_dense_ssl.model.surroundings import shares_around
@@ -30,21 +31,14 @@ class Readout:
     Parameters
     ----------
     settings : TrainSettings
-    objective : MaskedClustersSettings
-        The settings' own.
+        Its objective is of the kind ``masked-clusters``.
     networks : Networks
     pixels : ClusteredPixels
     """
 
-    def __init__(
-        self,
-        settings: TrainSettings,
-        objective: MaskedClustersSettings,
-        networks: Networks,
-        pixels: ClusteredPixels,
-    ) -> None:
-        self._settings, self._objective = settings, objective
-        self._networks, self._pixels = networks, pixels
+    def __init__(self, settings: TrainSettings, networks: Networks, pixels: ClusteredPixels) -> None:
+        self._settings, self._networks, self._pixels = settings, networks, pixels
+        self._objective = objective_of(settings, MaskedClustersSettings)
 
     def fit(self, step: int, *, quick: bool) -> Iterator[Event]:
         """Fit what classes are read with: from clean images, and from the filters too.
@@ -115,9 +109,9 @@ class Readout:
         for part in sampled:
             images = networks.device.to_device(part.images).contiguous(memory_format=torch.channels_last)
             with torch.no_grad(), networks.device.autocast():
-                codes = encoder(images).logits.argmax(dim=1)
-                pyramid = encoder.pyramid(images).float()  # (B, D, Y / 2, X / 2)
-            blurred = gaussian(pyramid, sigma)  # of its pixels, which are two of the image
+                pyramid = encoder.pyramid(images)  # (B, D, Y / 2, X / 2)
+                codes = encoder(images, pyramid).logits.argmax(dim=1)
+            blurred = gaussian(pyramid.float(), sigma)  # of its pixels, which are two of the image
             wide = F.interpolate(blurred, scale_factor=2, mode="bilinear", align_corners=False)
             found += part.of(torch.cat([shares_around(codes, classes, sigma).sqrt(), wide], dim=1))
             yield Beat()

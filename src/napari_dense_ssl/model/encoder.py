@@ -200,18 +200,23 @@ class DenseEncoder(nn.Module):
                 return filter_bank_3d(images, settings.slice_step, settings.filters)
             return filter_bank(images, settings.filters)
 
-    def readout(self, images: Tensor) -> Tensor:
+    def readout(self, images: Tensor, pyramid: Tensor | None = None) -> Tensor:
         """Return what classes are read from linearly, shape (B, D + F, Y, X): features, then filters.
+
+        Who has the images' :meth:`pyramid` already hands it over.
 
         The network is trained without the filters: given them, it has nothing left to learn for targets
         that are made of them (docs/learning.md).
         """
-        features = self.features(images)
+        features = self.embed(self.pyramid(images) if pyramid is None else pyramid, images)
         return torch.cat([features, self.filters(images).to(features.dtype)], dim=1)
 
-    def forward(self, images: Tensor) -> EncoderOutput:
-        """Encode images of shape (B, C, Y, X); Y and X are multiples of :attr:`multiple`."""
-        read = self.readout(images).contiguous(memory_format=torch.channels_last)
+    def forward(self, images: Tensor, pyramid: Tensor | None = None) -> EncoderOutput:
+        """Encode images of shape (B, C, Y, X); Y and X are multiples of :attr:`multiple`.
+
+        The pyramid is as for :meth:`readout`.
+        """
+        read = self.readout(images, pyramid).contiguous(memory_format=torch.channels_last)
         weight = torch.cat([self.head.weight, self.filter_weight.to(self.head.weight.dtype)], dim=1)
         return EncoderOutput(F.conv2d(read, weight, self.head.bias), read)
 

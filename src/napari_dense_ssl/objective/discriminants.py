@@ -14,7 +14,12 @@ Array = np.ndarray[Any, Any]
 
 
 def discriminant_codebook(
-    samples: Array, start: Codebook, views: Sequence[slice], rounds: int, seed: int
+    samples: Array,
+    start: Codebook,
+    views: Sequence[slice],
+    rounds: int,
+    seed: int,
+    votes: Sequence[float] | None = None,
 ) -> Codebook:
     """Refine clusters by k-means in the discriminant spaces of the clusters before [1]_.
 
@@ -36,6 +41,8 @@ def discriminant_codebook(
         0 returns `start`.
     seed : int
         Of the mini-batches.
+    votes : sequence of float, optional
+        How often the squared distance within each group counts; once if not given.
 
     Returns
     -------
@@ -49,12 +56,16 @@ def discriminant_codebook(
     """
     found, rng = start, np.random.default_rng(seed)
     classes = len(start.centres)
+    scales = np.sqrt(np.ones(len(views)) if votes is None else np.asarray(votes)).astype(np.float32)
     standard = (samples - start.mean.numpy()) / start.std.numpy()
     for number in range(rounds):
         codes = found.codes(samples)
         if np.count_nonzero(np.bincount(codes) > 1) < 2:
             return found
-        projection = np.concatenate([_discriminants(standard, codes, view) for view in views])  # (E, D)
+        spaces = zip(scales, views, strict=True)
+        projection = np.concatenate(  # (E, D)
+            [scale * _discriminants(standard, codes, view) for scale, view in spaces]
+        )
         seen = standard @ projection.T
         # A code that no pixel has begins anew, at any pixel.
         means = seen[rng.choice(len(seen), classes)]
