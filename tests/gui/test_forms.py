@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
+from qtpy.QtWidgets import QLabel
 
 from napari_dense_ssl.core.errors import SettingsError
 from napari_dense_ssl.engine.recipes import RECIPES
@@ -75,6 +76,18 @@ def test_changes_are_told(qtbot):
     qtbot.addWidget(form)
     with qtbot.waitSignal(form.changed):
         form.editors["inner"].editors["sizes"].set_value((1, 2, 3))
+
+
+def test_lists_are_shown_short_and_from_their_beginning(qtbot):
+    form = SettingsForm(TrainSettings)
+    qtbot.addWidget(form)
+    scales = form.editors["objective"].editors["sigmas"]
+    assert scales.widget.text() == "[1, 2, 4, 8]"
+    scales.set_value((0.5, 1.0))
+    assert scales.widget.text() == "[0.5, 1]"
+    assert scales.widget.cursorPosition() == 0
+    labels = scales.parentWidget().findChildren(QLabel)
+    assert "Filter scales (px)" in [label.text() for label in labels]
 
 
 def test_what_cannot_be_read_is_said(qtbot):

@@ -138,6 +138,7 @@ class TextEditor(Editor):
             self.widget.setText(
                 yaml.safe_dump(_plain(value), default_flow_style=True).split("\n...")[0].strip()
             )
+        self.widget.setCursorPosition(0)  # else a narrow field shows the end only, without its bracket
 
 
 class OptionalEditor(Editor):
@@ -214,7 +215,8 @@ class SettingsForm(QWidget):
             if not field.is_required():
                 editor.set_value(field.get_default(call_default_factory=True))
             editor.changed.connect(self.changed)
-            rows.addRow(title, editor)
+            unit = unit_of(field) if isinstance(editor, TextEditor) else ""  # numbers carry theirs
+            rows.addRow(f"{title} ({unit})" if unit else title, editor)
             label = rows.labelForField(editor)
             label.setToolTip(_tip(field))
             label.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
@@ -332,7 +334,7 @@ def _plain_editor(annotation: Any, field: FieldInfo) -> Editor | None:
 
 
 def _plain(value: Any) -> Any:
-    """Return a structure with lists for tuples, as YAML writes them."""
+    """Return a structure with lists for tuples, as YAML writes them, and whole numbers without a point."""
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
-    return value
+    return int(value) if isinstance(value, float) and value.is_integer() else value
