@@ -101,6 +101,14 @@ def test_a_codebook_of_given_codes_keeps_their_numbers() -> None:
     torch.testing.assert_close(book.centres[1], torch.zeros(4))  # no sample has it: the mean of all
 
 
+@pytest.mark.parametrize("seed", [0, 2**31, 10**7 * 1_000_003])
+def test_seeds_may_be_as_large_as_long_trainings_make_them(seed: int) -> None:
+    samples = np.random.default_rng(3).normal(size=(200, 3)).astype(np.float32)
+    books = [fit_codebook(samples, 4, seed) for _ in range(2)]
+    assert torch.equal(books[0].centres, books[1].centres)
+    assert len(np.unique(books[0].codes(samples))) == 4
+
+
 @pytest.mark.parametrize("fit", [fit_linear_head, fit_logistic_head])
 @pytest.mark.parametrize("codes", [[0, 0, 0, 1, 1, 1, 3], [2, 2, 2, 2, 2, 2, 2], [2, 2, 2, 2, 2, 2, 0]])
 def test_a_head_bears_classes_of_one_pixel_and_a_single_class(fit, codes: list[int]) -> None:  # type: ignore[no-untyped-def]

@@ -13,6 +13,8 @@ from torch.nn import functional as F
 
 SHRINKAGE = 1e-3
 """Of the covariance within classes, towards a multiple of the identity."""
+_SEEDS = 1 << 32
+"""More than these scikit-learn does not tell apart."""
 _LOGISTIC_STEPS = 100
 _LOGISTIC_DECAY = 1e-4
 """Weight of the squared distance from the discriminants, where features within classes vary by 1."""
@@ -249,6 +251,7 @@ def kmeans_centres(standard: np.ndarray[Any, Any], classes: int, first: Any, see
     first : ndarray, shape (K, D), or "k-means++"
         Centres to begin with, or how they are found.
     seed : int
+        Not negative, of any size.
     """
     from sklearn.cluster import MiniBatchKMeans  # slow to import, needed once a generation
 
@@ -258,7 +261,7 @@ def kmeans_centres(standard: np.ndarray[Any, Any], classes: int, first: Any, see
         batch_size=4096,
         n_init=1,
         max_iter=20,
-        random_state=seed,
+        random_state=seed % _SEEDS,
         reassignment_ratio=0.0,
     ).fit(standard)
     return torch.from_numpy(np.asarray(kmeans.cluster_centers_, dtype=np.float32))
