@@ -70,9 +70,10 @@ QUESTIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "8 px": ("objective.surroundings=8", "objective.surroundings_after=0"),
         "16 px": ("objective.surroundings=16", "objective.surroundings_after=0"),
     },
-    "votes": {  # at 3000 steps: surroundings come in after 600
+    "votes": {
         "one": ("objective.filter_votes=1",),
         "two": ("objective.filter_votes=2",),
+        "three": ("objective.filter_votes=3",),
     },
     "classes": {"25": ("classes=25",), "100": ("classes=100",)},
 }

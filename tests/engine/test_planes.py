@@ -88,6 +88,24 @@ def test_a_run_on_small_slices_is_gone_on_with(tmp_path: Path) -> None:
     assert TrainSettings(**RunFolder.open(tmp_path / "run").settings).sampler.crop == 64
 
 
+def test_classes_are_told_by_surroundings_only_where_slices_are_told_one_by_one(
+    volume: Volume, tmp_path: Path
+) -> None:
+    def head(name: str, source: Volume, **objective: object) -> torch.Tensor:
+        table = small_settings().objective.model_dump() | {"surroundings_after": 0} | objective
+        list(train(source, tmp_path / name, small_settings(objective=table)))
+        return load_weights(RunFolder.open(tmp_path / name).latest())["average.head.weight"]
+
+    close = head("close", even())
+    assert torch.equal(close, head("close-as-said", even(), surroundings=0, filter_votes=3))
+    assert not torch.equal(close, head("close-with", even(), surroundings=8))
+    assert not torch.equal(close, head("close-one-vote", even(), filter_votes=1))
+    apart = head("apart", volume)
+    assert torch.equal(apart, head("apart-as-said", volume, surroundings=8, filter_votes=1))
+    assert not torch.equal(apart, head("apart-without", volume, surroundings=0))
+    assert not torch.equal(apart, head("apart-three-votes", volume, filter_votes=3))
+
+
 def test_a_resumed_run_on_three_planes_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
     volume, settings = even(), small_settings(checkpoint_seconds=0)
     events = list(train(volume, tmp_path / "whole", settings))

@@ -24,12 +24,13 @@ from napari_dense_ssl.core.errors import (
 from napari_dense_ssl.core.events import Beat, Finished, Noted, Preview, Saved, Started, Step
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.core.watch import View, Watch
-from napari_dense_ssl.engine import TrainSettings, clustered_pixels, masked_clusters, readout, train
+from napari_dense_ssl.engine import TrainSettings, masked_clusters, train
+from napari_dense_ssl.engine.clustered_pixels import ClusteredPixels
 from napari_dense_ssl.engine.networks import Networks
+from napari_dense_ssl.engine.readout import Readout
 from napari_dense_ssl.model import RunFolder
 from napari_dense_ssl.model.checkpoint import load_state, load_weights
-from napari_dense_ssl.objective.codebook import codebook_of, fit_codebook
-from napari_dense_ssl.objective.discriminants import discriminant_codebook
+from napari_dense_ssl.objective.codebook import fit_codebook
 from napari_dense_ssl.volume import Volume, open_volume
 
 
@@ -273,33 +274,27 @@ def test_classes_are_told_by_what_surrounds_a_pixel_too(
     volume: Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once more, from the classes so far; training does not hang on it, and prediction reads no more."""
-    seen: list[tuple[np.ndarray, tuple[int, ...]]] = []
-    voted: list[list[tuple[slice, int]]] = []
+    seen: list[tuple[np.ndarray, tuple[int, ...], int]] = []
+    refined = ClusteredPixels.refined
 
-    def spied(samples, codes, classes, groups):  # type: ignore[no-untyped-def]
-        seen.append((samples, groups))
-        return codebook_of(samples, codes, classes, groups)
+    def spied(self, start, samples, groups, seed, votes=1):  # type: ignore[no-untyped-def]
+        seen.append((samples, groups, votes))
+        return refined(self, start, samples, groups, seed, votes)
 
-    def counted(samples, start, views, rounds, seed, votes):  # type: ignore[no-untyped-def]
-        voted.append(list(zip(views, votes, strict=True)))
-        return discriminant_codebook(samples, start, views, rounds, seed, votes)
-
-    monkeypatch.setattr(readout, "codebook_of", spied)
-    monkeypatch.setattr(clustered_pixels, "discriminant_codebook", counted)
-    objective = small_settings().objective.model_dump()
-    list(train(volume, tmp_path / "without", small_settings(objective=objective | {"surroundings": 0})))
+    monkeypatch.setattr(ClusteredPixels, "refined", spied)
     alone, filters = 8, 16  # features of a pixel, and its filters
-    second_width = 6 + alone + alone + filters
-    list(train(volume, tmp_path / "early", small_settings()))
-    assert [groups for _, groups in seen] == [(alone, filters), (alone, filters)]
+    targets, plain = [(filters,), (alone, filters)], (alone, filters)
+    objective = small_settings().objective.model_dump() | {"filter_votes": 3}
+    list(train(volume, tmp_path / "without", small_settings(objective=objective | {"surroundings": 0})))
+    assert [groups for _, groups, _ in seen] == [*targets, plain]
+    seen.clear()
+    list(train(volume, tmp_path / "early", small_settings(objective=objective)))
+    assert [groups for _, groups, _ in seen] == [*targets, plain]
     seen.clear()
     list(train(volume, tmp_path / "with", small_settings(objective=objective | {"surroundings_after": 6})))
-    assert [groups for _, groups in seen] == [(alone, filters), (6, alone, alone, filters)]
-    assert voted[-2:] == [  # thrice, so that fine structures are not lost among three other groups
-        [(slice(0, alone + filters), 1), (slice(alone, alone + filters), 1)],
-        [(slice(0, second_width), 1), (slice(second_width - filters, second_width), 3)],
-    ]
-    (first, _), (second, _) = seen
+    assert [groups for _, groups, _ in seen] == [*targets, plain, (6, alone, alone, filters)]
+    assert [votes for _, _, votes in seen] == [1, 1, 3, 3]  # of targets, and of classes
+    (first, _, _), (second, _, _) = seen[-2:]
     np.testing.assert_array_equal(second[:, 6 + alone :], first)
     np.testing.assert_allclose(np.square(second[:, :6]).sum(axis=1), 1, atol=1e-4)  # shares of six classes
     # What surrounds a pixel is its own feature, smoothed: of the same kind, and varying less.
@@ -309,12 +304,25 @@ def test_classes_are_told_by_what_surrounds_a_pixel_too(
     # And of the same places: pixels in another order would not go together.
     together = [np.corrcoef(around[:, k], own[:, k])[0, 1] for k in range(alone)]
     assert np.mean(together) > 0.3
-    plain, told = weights_of(tmp_path / "without"), weights_of(tmp_path / "with")
-    assert {name: value.shape for name, value in plain.items()} == {
+    before, told = weights_of(tmp_path / "without"), weights_of(tmp_path / "with")
+    assert {name: value.shape for name, value in before.items()} == {
         name: value.shape for name, value in told.items()
     }
-    changed = {name for name in plain if not torch.equal(plain[name], told[name])}
+    changed = {name for name in before if not torch.equal(before[name], told[name])}
     assert changed == {"average.head.weight", "average.head.bias", "average.filter_weight"}
+
+
+def test_long_trainings_are_saved_too(
+    volume: Volume, settings: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The seed of a fit grows with the step; beyond 4293 of them it was more than scikit-learn bears."""
+    fit = Readout.fit
+    late = 100_000
+    monkeypatch.setattr(Readout, "fit", lambda self, step, *, quick: fit(self, step + late, quick=quick))
+    changes = {"checkpoint_seconds": 0, "objective": settings.objective.model_dump() | {"surroundings": 8}}
+    events = list(train(volume, tmp_path / "run", small_settings(**changes)))
+    assert isinstance(events[-1], Finished)
+    assert [event.step for event in events if isinstance(event, Saved)][-1] == 6
 
 
 def test_out_of_memory_halves_the_batch_and_says_so(

@@ -8,6 +8,7 @@ from napari_dense_ssl.objective.codebook import (
     fit_codebook,
     fit_linear_head,
     fit_logistic_head,
+    renumbered,
 )
 
 
@@ -99,6 +100,16 @@ def test_a_codebook_of_given_codes_keeps_their_numbers() -> None:
     book = codebook_of(samples, codes, classes=4)
     np.testing.assert_array_equal(book.codes(samples), codes)
     torch.testing.assert_close(book.centres[1], torch.zeros(4))  # no sample has it: the mean of all
+
+
+def test_codes_get_the_numbers_that_they_share_most_samples_with() -> None:
+    wanted = np.array([3] * 10 + [1] * 10 + [0] * 4)
+    codes = np.array([0] * 9 + [2] * 11 + [3] * 4)  # but for one sample the same in other numbers; 1 is empty
+    expected = np.array([3] * 9 + [1] * 11 + [0] * 4)
+    np.testing.assert_array_equal(renumbered(codes, wanted, classes=4), expected)
+    # 0 would share most with 3 either way, but 1 shares with nothing else: as many in all as can be.
+    codes, wanted = np.array([0] * 6 + [0] * 5 + [1] * 5), np.array([3] * 6 + [2] * 5 + [3] * 5)
+    assert (renumbered(codes, wanted, classes=4) == wanted).sum() == 10
 
 
 @pytest.mark.parametrize("seed", [0, 2**31, 10**7 * 1_000_003])

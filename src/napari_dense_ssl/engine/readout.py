@@ -17,12 +17,23 @@ from napari_dense_ssl.engine.pretext import objective_of
 from napari_dense_ssl.engine.settings import TrainSettings
 from napari_dense_ssl.model.filter_bank import gaussian
 from napari_dense_ssl.model.surroundings import shares_around
-from napari_dense_ssl.objective.codebook import codebook_of, fit_logistic_head
+from napari_dense_ssl.objective.codebook import (
+    codebook_of,
+    fit_codebook,
+    fit_logistic_head,
+    renumbered,
+)
 from napari_dense_ssl.objective.settings import MaskedClustersSettings
 from napari_dense_ssl.sampling.views import own_slices
 
 _FINAL, _QUICK = 2, 8
 """Classes are read with a fit to codebook_pixels divided by this, before a save and before a live map."""
+
+_SURROUNDINGS = 8.0
+"""Pixels; where slices are told one by one."""
+
+_CLOSE_VOTES = 3
+"""Of the filters, where they are three-dimensional."""
 
 
 class Readout:
@@ -39,6 +50,10 @@ class Readout:
     def __init__(self, settings: TrainSettings, networks: Networks, pixels: ClusteredPixels) -> None:
         self._settings, self._networks, self._pixels = settings, networks, pixels
         self._objective = objective_of(settings, MaskedClustersSettings)
+        self._close = networks.encoder.slices > 1
+        around, votes = self._objective.surroundings, self._objective.filter_votes
+        self._surroundings = around if around is not None else 0.0 if self._close else _SURROUNDINGS
+        self._votes = votes if votes is not None else _CLOSE_VOTES if self._close else 1
 
     def fit(self, step: int, *, quick: bool) -> Iterator[Event]:
         """Fit what classes are read with: from clean images, and from the filters too.
@@ -48,10 +63,16 @@ class Readout:
         sees; its own head is as unsure as that makes it. What is fitted is a function of the weights, the
         seed and the step alone, and training depends on none of it.
 
-        Then, after some hundred steps, the clusters are refined once more, with the shares of classes around
-        each pixel, as they were told so far, and the features there beside what is known of the pixel itself.
-        [1]_ feeds a classifier of pixels its own output around them in the same way; here no label is asked
-        for, and what is read afterwards is again what is known of the pixel alone.
+        Where several slices are looked at together, the filters are three-dimensional and say more: they have
+        more votes. Membranes of a few pixels are lost with each round in the space of discriminants, and the
+        student's codes have had theirs: there, but for a live map, which is to change little from one to the
+        next, clusters begin anew and take the numbers of the codes (docs/learning-log.md).
+
+        Where slices are told one by one, after some hundred steps, the clusters are refined once more, with
+        the shares of classes around each pixel, as they were told so far, and the features there beside what
+        is known of the pixel itself. [1]_ feeds a classifier of pixels its own output around them in the same
+        way; here no label is asked for, and what is read afterwards is again what is known of the pixel
+        alone.
 
         References
         ----------
@@ -66,16 +87,16 @@ class Readout:
         with torch.no_grad():
             features = torch.from_numpy(read[:, : head.in_channels]).to(head.weight.device)
             codes = F.linear(features, head.weight[..., 0, 0], head.bias).argmax(dim=1).cpu().numpy()
-        codes, readout = yield from beating(lambda: self._fit_readout(samples, read, codes, groups, seed))
+        anew = self._close and not quick
+        codes, readout = yield from beating(
+            lambda: self._fit_readout(samples, read, codes, groups, seed, anew=anew)
+        )
         self._networks.write_readout(*readout)
-        if self._objective.surroundings and step >= self._objective.surroundings_after:
-            around = (yield from self._surroundings(sampled))[: len(samples)]
+        if self._surroundings and step >= self._objective.surroundings_after:
+            around = (yield from self._around(sampled))[: len(samples)]
             samples = np.concatenate([around, samples], axis=1)
             groups = self._settings.classes, self._settings.encoder.features, *groups
-            votes = self._objective.filter_votes
-            _, readout = yield from beating(
-                lambda: self._fit_readout(samples, read, codes, groups, seed, votes)
-            )
+            _, readout = yield from beating(lambda: self._fit_readout(samples, read, codes, groups, seed))
             self._networks.write_readout(*readout)
 
     def _fit_readout(
@@ -85,25 +106,31 @@ class Readout:
         codes: Array,
         groups: tuple[int, ...],
         seed: int,
-        votes: int = 1,
+        *,
+        anew: bool = False,
     ) -> tuple[Array, tuple[Tensor, Tensor]]:
-        """Return clusters of samples (N, D) that begin from codes (N,), as codes (N,), and a head for them.
+        """Return clusters of samples (N, D), as codes (N,), and a head that tells them.
 
-        The head tells them from what is read there (N, D').
+        They begin from the codes (N,) that are given, or anew, and take their numbers. The head tells them
+        from what is read at the same pixels (N, D').
         """
         classes = self._settings.classes
-        start = codebook_of(samples, codes, classes, groups)
-        codebook = self._pixels.refined(start, samples, groups, seed, votes)
-        codes = codebook.codes(samples)
-        return codes, fit_logistic_head(read, codes, classes)
+        if anew:
+            start = fit_codebook(samples, classes, seed, groups=groups)
+        else:
+            start = codebook_of(samples, codes, classes, groups)
+        found = self._pixels.refined(start, samples, groups, seed, self._votes).codes(samples)
+        if anew:
+            found = renumbered(found, codes, classes)
+        return found, fit_logistic_head(read, found, classes)
 
-    def _surroundings(self, sampled: list[Sampled]) -> Generator[Event, None, Array]:
+    def _around(self, sampled: list[Sampled]) -> Generator[Event, None, Array]:
         """Yield beats; return what lies around the pixels that were sampled, shape (N, K + D).
 
         Square roots of the shares of classes, whose Euclidean distance is Hellinger's, then the feature
         pyramid, blurred twice as far.
         """
-        networks, sigma, classes = self._networks, self._objective.surroundings, self._settings.classes
+        networks, sigma, classes = self._networks, self._surroundings, self._settings.classes
         encoder = networks.averaged_encoder
         found: list[Array] = []
         for part in sampled:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
 from scipy.special import logsumexp
 from torch import Tensor
 from torch.nn import functional as F
@@ -227,6 +228,32 @@ def fit_codebook(
         first = ((raw.numpy() - mean) / std).astype(standard.dtype)
     centres = kmeans_centres(standard, classes, first, seed)
     return Codebook(torch.from_numpy(mean), torch.from_numpy(std), centres)
+
+
+def renumbered(
+    codes: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any], classes: int
+) -> np.ndarray[Any, Any]:
+    """Give codes the numbers of other codes of the same samples that they share most of them with.
+
+    One number a code, so that as many samples as can be agree (the assignment problem).
+
+    Parameters
+    ----------
+    codes, wanted : ndarray, shape (N,), integers in [0, K)
+    classes : int
+        K.
+
+    Returns
+    -------
+    ndarray, shape (N,)
+        The codes with their new numbers.
+    """
+    from sklearn.metrics import confusion_matrix
+
+    shared = confusion_matrix(codes, wanted, labels=np.arange(classes))
+    _, numbers = linear_sum_assignment(shared, maximize=True)  # of code k
+    renamed: np.ndarray[Any, Any] = numbers[codes]
+    return renamed
 
 
 def _scales(

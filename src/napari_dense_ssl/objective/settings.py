@@ -69,14 +69,15 @@ class MaskedClustersSettings(BaseModel):
         description="Over how many turns and flips of the image the features of later generations' targets "
         "are averaged: a structure then has the same code whichever way it lies.",
     )
-    surroundings: float = Field(
-        8.0,
+    surroundings: float | None = Field(
+        None,
         ge=0,
         le=64,
         title="Surroundings",
         description="Classes are told apart by what surrounds a pixel too: shares of classes, weighted by a "
         "Gaussian of this standard deviation, and features, by one of twice that; 0 leaves both out. "
-        "Prediction takes no longer.",
+        "Prediction takes no longer. If not given, 8 where each slice is told by itself, and 0 where "
+        "several are looked at together: membranes of a few pixels would pay for it.",
         json_schema_extra={"unit": "px"},
     )
     surroundings_after: int = Field(
@@ -87,14 +88,14 @@ class MaskedClustersSettings(BaseModel):
         "of what surrounds a pixel.",
         json_schema_extra={"unit": "steps"},
     )
-    filter_votes: int = Field(
-        3,
+    filter_votes: int | None = Field(
+        None,
         ge=1,
         le=8,
         title="Votes of the filters",
-        description="How often the filter bank's own distance counts beside that of all features where "
-        "surroundings are looked at: more keep fine structures apart, fewer what they belong to. Without "
-        "surroundings it counts once.",
+        description="How often the filter bank's own distance counts beside that of all features when "
+        "classes are told: more keep fine structures apart, fewer what they belong to. If not given, 1 where "
+        "each slice is told by itself, and 3 where several are looked at together.",
     )
     across_share: float = Field(
         0.25,

@@ -228,7 +228,9 @@ class PlaygroundSettings(_Settings):
     walkers: int = Field(
         250, ge=0, le=100_000, title="Walkers", description="Langevin samples that move in the landscape."
     )
-    seed: int = Field(0, ge=0, title="Seed", description="Of the points, the network and the noise.")
+    seed: int = Field(
+        0, ge=0, lt=2**31, title="Seed", description="Of the points, the network and the noise."
+    )
 
     @property
     def steps(self) -> int:

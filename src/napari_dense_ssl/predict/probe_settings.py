@@ -78,7 +78,9 @@ class ProbeSettings(TileSettings):
         title="Pixels a class",
         description="Where more were scribbled, so many are drawn of each class.",
     )
-    seed: int = Field(0, ge=0, title="Seed", description="Of the pixels drawn and the classifier's starts.")
+    seed: int = Field(
+        0, ge=0, lt=2**31, title="Seed", description="Of the pixels drawn and the classifier's starts."
+    )
     symmetries: Literal[1, 2, 4, 8] = Field(
         1,
         title="Symmetries",
