@@ -41,6 +41,10 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 
 
+TOLD = ("surroundings", "surroundings_after", "filter_votes")
+"""Settings of the objective that change how classes are told, and nothing that is learned."""
+
+
 def settings_of(case: Case, network: str, steps: int, seed: int) -> TrainSettings:
     """Return the recipe with a network and a budget in steps, on the volume's fit slices."""
     table = RECIPES[RECIPE].settings().model_dump()
@@ -52,13 +56,14 @@ def settings_of(case: Case, network: str, steps: int, seed: int) -> TrainSetting
 def network_of(row: dict[str, str]) -> str | None:
     """Return the name of the network that a logged run had; None where it differs in anything else.
 
-    Settings that did not exist yet when a run was logged are at their defaults.
+    Settings that did not exist yet when a run was logged are at their defaults. In which way classes were
+    told does not matter: all are drawn.
     """
     logged = TrainSettings.model_validate(ast.literal_eval(row["settings"]))
     settings = json.loads(logged.model_dump_json())
     default = json.loads(RECIPES[RECIPE].settings().model_dump_json())
     for part in ("objective", "optimiser", "sampler"):
-        if settings[part] != default[part]:
+        if any(settings[part][name] != value for name, value in default[part].items() if name not in TOLD):
             return None
     for name, update in NETWORKS.items():
         wanted = default["encoder"] | json.loads(json.dumps(update))
