@@ -20,7 +20,7 @@ from pathlib import Path
 import yaml
 
 from napari_dense_ssl.cli.train import gather
-from napari_dense_ssl.core.errors import SettingsError
+from napari_dense_ssl.core.errors import OutputError, SettingsError
 from napari_dense_ssl.engine import train
 from napari_dense_ssl.model.device import use_threads
 from napari_dense_ssl.predict import predict
@@ -37,6 +37,8 @@ def told_anew(case: Case, run: Path, way: list[str], more: int, folder: Path, au
     if steps is None:
         raise SettingsError(f"{run} was trained by the clock; expected a run with a budget in steps.")
     settings = gather(run / SETTINGS, {}, [*way, f"steps={steps + more}"])
+    if folder.exists():
+        raise OutputError(f"{folder} is there already; choose another --out, or remove it.")
     copy = folder / "run"
     shutil.copytree(run, copy)
     text = yaml.safe_dump(settings.to_yaml(), sort_keys=False)

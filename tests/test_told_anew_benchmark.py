@@ -32,13 +32,16 @@ def test_the_same_weights_are_told_in_each_way(monkeypatch, capsys, tmp_path):
         f"small, objective.surroundings=0,objective.discriminant_rounds=0, {more} more" for more in (1, 2)
     ] + [f"small, its own way, {more} more" for more in (1, 2)]
     assert all(0 < float(line.split("mi_frac ")[1].split(",")[0]) < 1 for line in said)
-    assert load_weights(RunFolder.open(run).latest()).keys() == before.keys()
+    after = load_weights(RunFolder.open(run).latest())
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
     assert RunFolder.open(run).latest().name == "step-3"  # copies were trained on, not the run
     heads = [
         load_weights(RunFolder.open(out / f"{number}-1" / "run").latest())["average.head.weight"]
         for number in (0, 1)
     ]
     assert not torch.equal(*heads)
+    with pytest.raises(told_anew.OutputError, match=r"told.0-1 is there already; choose another --out"):
+        told_anew.main()
 
 
 def test_a_run_by_the_clock_is_refused(monkeypatch, capsys, tmp_path):

@@ -88,9 +88,7 @@ def test_a_run_on_small_slices_is_gone_on_with(tmp_path: Path) -> None:
     assert TrainSettings(**RunFolder.open(tmp_path / "run").settings).sampler.crop == 64
 
 
-def test_classes_are_told_by_surroundings_only_where_slices_are_told_one_by_one(
-    volume: Volume, tmp_path: Path
-) -> None:
+def test_how_classes_are_told_depends_on_whether_slices_lie_close(volume: Volume, tmp_path: Path) -> None:
     def head(name: str, source: Volume, **objective: object) -> torch.Tensor:
         table = small_settings().objective.model_dump() | {"surroundings_after": 0} | objective
         list(train(source, tmp_path / name, small_settings(objective=table)))
