@@ -75,5 +75,5 @@ def draw_maps(path: Path, case: Case, rows: list[dict[str, str]], maps: Path) ->
         axis.text(0.5, -0.03, text, transform=axis.transAxes, ha="center", va="top", fontsize=8)
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110, bbox_inches="tight")  # captions hang below the last row
     plt.close(figure)

@@ -66,7 +66,7 @@ class Case:
 
 def cases(names: list[str]) -> list[Case]:
     """Look cases up by name; those whose data is missing are an error that says where it was looked for."""
-    vnc, fib, gala = DATA / "vnc", DATA / "fib25", DATA / "gala"
+    vnc, fib, gala, cells = DATA / "vnc", DATA / "fib25", DATA / "gala", DATA / "hrdv2"
     known = {
         "vnc": Case(
             "vnc",
@@ -86,6 +86,18 @@ def cases(names: list[str]) -> list[Case]:
             slice(0, 40),
             slice(40, 50),
             outlines=True,
+        ),
+        "gala-test": Case(
+            "gala-test",
+            str(gala / "test-image.h5"),
+            str(gala / "test-gt.lzf.h5"),
+            slice(0, 40),
+            slice(40, 50),
+            outlines=True,
+        ),
+        # Six images of single cells, told apart by people: nucleus, cytoplasm, background; scribbles only.
+        "hrdv2": Case(
+            "hrdv2", str(cells / "raw.tif"), str(cells / "scribbles.tif"), slice(0, 4), slice(4, 6)
         ),
         "sample": Case("sample", "sample:em", "sample:em-labels", slice(0, 18), slice(18, 24)),
         "small": Case(

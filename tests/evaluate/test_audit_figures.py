@@ -54,6 +54,22 @@ def test_the_null_of_the_leak_keeps_neighbours_together() -> None:
     assert abs(found.value) < 0.25 * found.null
 
 
+def test_crops_that_share_a_class_wherever_one_looks_do_not_follow_the_place() -> None:
+    """Structures of the size of crops: pairs of crops have classes in common, here and elsewhere alike."""
+    rng = _rng()
+    coarse = rng.integers(0, 12, (24, 2, 2)).repeat(32, 1).repeat(32, 2)
+    whole = np.where(rng.random(24)[:, None, None] < 0.7, coarse[:, :1, :1], coarse)
+    found = figure.place(whole, np.random.default_rng(1))
+    assert found.null > 0.2
+    assert abs(found.value) < 0.05
+    # Half of the pixels are coded by the place: that is seen beyond it.
+    y, x = np.indices((64, 64))
+    grid = np.broadcast_to(12 + y // 4 % 2 * 2 + x // 4 % 2, whole.shape)
+    mixed = np.where((y + x) % 2 == 0, grid, whole)
+    assert figure.place(mixed, np.random.default_rng(1)).value > 0.3
+    assert figure.place(grid, np.random.default_rng(1)).value == pytest.approx(1)
+
+
 @pytest.mark.parametrize("shift", [(0, 0), (3, -5), (-8, 2)])
 def test_overlaps_hold_the_same_pixels(shift: tuple[int, int]) -> None:
     image = np.arange(40 * 40).reshape(40, 40)

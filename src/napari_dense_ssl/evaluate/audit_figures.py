@@ -185,9 +185,23 @@ def overlap(
 
 
 def place(classes: NDArray[Any], rng: np.random.Generator) -> Figure:
-    """Measure whether unrelated pixels at the same place of their crops share a class.
+    """Measure whether unrelated pixels share a class because they lie at the same place of their crops.
 
-    Null: at different places of these crops.
+    Where structures are as large as crops, two crops often share a class wherever one looks: what they share
+    at different places is adjusted for, as the index itself is for chance.
+
+    Parameters
+    ----------
+    classes : ndarray, shape (N, Y, X), integer
+        Of crops in random order.
+    rng : Generator
+        Draws the pixels.
+
+    Returns
+    -------
+    Figure
+        (AMI at the same place - null) / (1 - null): 1 where the place decides the class, 0 where it says
+        nothing. Null: AMI at different places of the same pairs of crops.
     """
     count, height, width = classes.shape
     other = np.roll(classes, max(1, count // 2), axis=0)
@@ -197,7 +211,9 @@ def place(classes: NDArray[Any], rng: np.random.Generator) -> Figure:
         for _ in range(2)
     )
     drawn = classes[index, y, x]
-    return Figure(_adjusted(drawn, other[index, y, x]), _adjusted(drawn, other[index, v, u]), count)
+    null = _adjusted(drawn, other[index, v, u])
+    excess = _adjusted(drawn, other[index, y, x]) - null
+    return Figure(excess / (1 - null) if null < 1 else 0.0, null, count)
 
 
 def coherence(classes: NDArray[Any], rng: np.random.Generator) -> Figure:

@@ -17,7 +17,7 @@ from napari_dense_ssl.evaluate.scores import Scores
 MEANINGS: dict[str, str] = {
     "leak": "share of a class's information that is its place in the crop; good: 0",
     "content": "AMI of one pixel's class seen from two crops; good: 1",
-    "place": "AMI of unrelated pixels at the same place of their crops; good: 0",
+    "place": "AMI of unrelated pixels at the same place of their crops, beyond that elsewhere; good: 0",
     "eq_t_db": "probabilities against those of a moved crop, dB; good: far above the null",
     "eq_r_db": "against those of a turned or flipped crop, dB; good: far above the null",
     "eq_angle_db": "against those of a crop turned by any angle, dB",

@@ -19,7 +19,8 @@ LEAK_LIMIT = 0.1
 """Share of a class's information that is place. True labels: below .002; padding by reflection: up to .02."""
 
 PLACE_LIMIT = 0.1
-"""AMI of unrelated pixels at the same place. It sees grids finer than a cell, which the leak does not."""
+"""AMI of unrelated pixels at the same place, beyond that elsewhere. It sees grids finer than a cell, which
+the leak does not."""
 
 CONTENT_FLOOR = 0.25
 """AMI of one pixel's class in two crops. Codes for the place: below .05; an hour-old network: above .4."""
