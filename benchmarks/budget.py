@@ -41,7 +41,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 
 
-TOLD = ("surroundings", "surroundings_after", "filter_votes")
+TOLD = ("surroundings", "surroundings_after", "filter_votes", "pixel_votes")
 """Settings of the objective that change how classes are told, and nothing that is learned."""
 
 

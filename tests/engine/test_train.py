@@ -277,9 +277,10 @@ def test_classes_are_told_by_what_surrounds_a_pixel_too(
     seen: list[tuple[np.ndarray, tuple[int, ...], int]] = []
     refined = ClusteredPixels.refined
 
-    def spied(self, start, samples, groups, seed, votes=1):  # type: ignore[no-untyped-def]
+    def spied(self, start, samples, groups, seed, votes=1, around=0):  # type: ignore[no-untyped-def]
         seen.append((samples, groups, votes))
-        return refined(self, start, samples, groups, seed, votes)
+        assert around == sum(groups[:-2]) * (len(groups) > 2)
+        return refined(self, start, samples, groups, seed, votes, around)
 
     monkeypatch.setattr(ClusteredPixels, "refined", spied)
     alone, filters = 8, 16  # features of a pixel, and its filters
@@ -444,6 +445,7 @@ def test_a_run_of_before_a_setting_existed_goes_on(
     file = tmp_path / "run" / "settings.yaml"
     table = yaml.safe_load(file.read_text())
     del table["planes"], table["objective"]["surroundings"], table["objective"]["filter_votes"]
+    del table["objective"]["pixel_votes"]
     file.write_text(yaml.safe_dump(table))
     events = list(train(volume, tmp_path / "run", small_settings(steps=7), resume=True))
     assert [e.index for e in events if isinstance(e, Step)] == [7]

@@ -187,7 +187,13 @@ class ClusteredPixels:
         return *learned, *borrowed, channels - sum(learned) - sum(borrowed)
 
     def refined(
-        self, codebook: Codebook, samples: Array, groups: tuple[int, ...], seed: int, votes: int = 1
+        self,
+        codebook: Codebook,
+        samples: Array,
+        groups: tuple[int, ...],
+        seed: int,
+        votes: int = 1,
+        around: int = 0,
     ) -> Codebook:
         """Return a codebook of these groups of features, refined in the space of its discriminants.
 
@@ -203,11 +209,19 @@ class ClusteredPixels:
             How often the distance in the filters' own discriminants counts beside that in those of all
             groups: among learned features, which say more of the kind of tissue, fine structures are lost
             (docs/learning.md).
+        around : int, optional
+            How many features, the first ones, are of what surrounds a pixel. Where there are any, the
+            distance in the discriminants of the others, which are the pixel's own, counts
+            ``objective.pixel_votes`` times beside: else rare structures go to what lies around them
+            (docs/learning-log.md).
         """
         width = samples.shape[1]
         views, weights = [slice(0, width)], [1]
         if len(groups) > 1:
             views.append(slice(width - groups[-1], width))
             weights.append(votes)
+        if around and self._objective.pixel_votes:
+            views.append(slice(around, width))
+            weights.append(self._objective.pixel_votes)
         rounds = self._objective.discriminant_rounds
         return discriminant_codebook(samples, codebook, views, rounds, seed, weights)

@@ -96,7 +96,10 @@ class Readout:
             around = (yield from self._around(sampled))[: len(samples)]
             samples = np.concatenate([around, samples], axis=1)
             groups = self._settings.classes, self._settings.encoder.features, *groups
-            _, readout = yield from beating(lambda: self._fit_readout(samples, read, codes, groups, seed))
+            width = around.shape[1]
+            _, readout = yield from beating(
+                lambda: self._fit_readout(samples, read, codes, groups, seed, around=width)
+            )
             self._networks.write_readout(*readout)
 
     def _fit_readout(
@@ -108,18 +111,20 @@ class Readout:
         seed: int,
         *,
         anew: bool = False,
+        around: int = 0,
     ) -> tuple[Array, tuple[Tensor, Tensor]]:
         """Return clusters of samples (N, D), as codes (N,), and a head that tells them.
 
         They begin from the codes (N,) that are given, or anew, and take their numbers. The head tells them
-        from what is read at the same pixels (N, D').
+        from what is read at the same pixels (N, D'). Of the D features the first `around` are of what
+        surrounds a pixel.
         """
         classes = self._settings.classes
         if anew:
             start = fit_codebook(samples, classes, seed, groups=groups)
         else:
             start = codebook_of(samples, codes, classes, groups)
-        found = self._pixels.refined(start, samples, groups, seed, self._votes).codes(samples)
+        found = self._pixels.refined(start, samples, groups, seed, self._votes, around).codes(samples)
         if anew:
             found = renumbered(found, codes, classes)
         return found, fit_logistic_head(read, found, classes)

@@ -97,6 +97,14 @@ class MaskedClustersSettings(BaseModel):
         "classes are told: more keep fine structures apart, fewer what they belong to. If not given, 1 where "
         "each slice is told by itself, and 3 where several are looked at together.",
     )
+    pixel_votes: int = Field(
+        2,
+        ge=0,
+        le=8,
+        title="Votes of the pixel",
+        description="How often the distance in a pixel's own features counts beside that in all, where what "
+        "surrounds it is looked at too: without such votes rare structures go to what lies around.",
+    )
     across_share: float = Field(
         0.25,
         gt=0,
