@@ -76,8 +76,8 @@ QUESTIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "three": ("objective.filter_votes=3",),
     },
     "pixel votes": {
-        "none": ("objective.pixel_votes=0",),
         "one": ("objective.pixel_votes=1",),
+        "two": ("objective.pixel_votes=2",),
         "four": ("objective.pixel_votes=4",),
     },
     "classes": {"25": ("classes=25",), "100": ("classes=100",)},

@@ -104,7 +104,7 @@ def test_how_classes_are_told_depends_on_whether_slices_lie_close(volume: Volume
     assert not torch.equal(apart, head("apart-three-votes", volume, filter_votes=3))
     alone = [head(f"apart-{votes}-of-the-pixel", volume, pixel_votes=votes) for votes in (0, 2)]
     assert not torch.equal(*alone)
-    assert torch.equal(close, head("close-none-of-the-pixel", even(), pixel_votes=0))
+    assert torch.equal(close, head("close-two-of-the-pixel", even(), pixel_votes=2))
 
 
 def test_a_resumed_run_on_three_planes_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:

@@ -212,7 +212,7 @@ class ClusteredPixels:
         around : int, optional
             How many features, the first ones, are of what surrounds a pixel. Where there are any, the
             distance in the discriminants of the others, which are the pixel's own, counts
-            ``objective.pixel_votes`` times beside: else rare structures go to what lies around them
+            ``objective.pixel_votes`` times beside: rare structures may go to what lies around them
             (docs/learning-log.md).
         """
         width = samples.shape[1]

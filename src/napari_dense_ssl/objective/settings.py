@@ -98,12 +98,12 @@ class MaskedClustersSettings(BaseModel):
         "each slice is told by itself, and 3 where several are looked at together.",
     )
     pixel_votes: int = Field(
-        2,
+        0,
         ge=0,
         le=8,
         title="Votes of the pixel",
         description="How often the distance in a pixel's own features counts beside that in all, where what "
-        "surrounds it is looked at too: without such votes rare structures go to what lies around.",
+        "surrounds it is looked at too: votes may keep rare structures from going to what lies around.",
     )
     across_share: float = Field(
         0.25,
