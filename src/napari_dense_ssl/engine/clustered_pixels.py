@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
@@ -165,19 +166,21 @@ class ClusteredPixels:
         found: list[Array] = []
         sampled: list[Sampled] = []
         with self._sampler(seed) as sampler:
-            step = 0
+            parts = (
+                part
+                for step in itertools.count()
+                for part in np.array_split(sampler.batch(step).windows, _PARTS)
+            )
             while sum(len(pixels) for pixels in targets) < wanted:
-                for window in np.array_split(sampler.batch(step).windows, _PARTS):
-                    stack = torch.from_numpy(window)
-                    features = yield from self.features(stack, teacher)
-                    with torch.no_grad(), networks.device.autocast():
-                        values = read(networks.device.to_device(stack), rng, generator).float()
-                    sampled.append(Sampled.drawn(own_slices(stack, networks.encoder.slices // 2), rng))
-                    for pixels in sampled[-1].of(torch.cat([features, values], dim=1)):  # (P, D + D')
-                        targets.append(pixels[:, : features.shape[1]])
-                        found.append(pixels[:, features.shape[1] :])
-                    yield Beat()
-                step += 1
+                stack = torch.from_numpy(next(parts))
+                features = yield from self.features(stack, teacher)
+                with torch.no_grad(), networks.device.autocast():
+                    values = read(networks.device.to_device(stack), rng, generator).float()
+                sampled.append(Sampled.drawn(own_slices(stack, networks.encoder.slices // 2), rng))
+                for pixels in sampled[-1].of(torch.cat([features, values], dim=1)):  # (P, D + D')
+                    targets.append(pixels[:, : features.shape[1]])
+                    found.append(pixels[:, features.shape[1] :])
+                yield Beat()
         return np.concatenate(targets)[:wanted], np.concatenate(found)[:wanted], sampled
 
     def groups(self, with_learned: bool, channels: int) -> tuple[int, ...]:
