@@ -4,7 +4,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from napari_dense_ssl.core.errors import (
     SettingsError,
     VolumeError,
 )
-from napari_dense_ssl.core.events import Beat, Finished, Noted, Preview, Saved, Started, Step
+from napari_dense_ssl.core.events import Beat, Event, Finished, Noted, Preview, Saved, Started, Step
 from napari_dense_ssl.core.geometry import Box
 from napari_dense_ssl.core.watch import View, Watch
 from napari_dense_ssl.engine import TrainSettings, masked_clusters, train
@@ -311,6 +313,63 @@ def test_classes_are_told_by_what_surrounds_a_pixel_too(
     }
     changed = {name for name in before if not torch.equal(before[name], told[name])}
     assert changed == {"average.head.weight", "average.head.bias", "average.filter_weight"}
+
+
+def test_classes_are_told_by_many_windows_at_the_end(
+    volume: Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few windows are few images: of those, classes are a matter of luck where images differ."""
+    drawn: list[list[int]] = []
+    sampled = ClusteredPixels.sampled
+
+    def spied(self: ClusteredPixels, *args: Any) -> Generator[Event, None, Any]:
+        found = yield from sampled(self, *args)
+        drawn.append([len(taken) for part in found[2] for taken in part.taken])
+        return found
+
+    monkeypatch.setattr(ClusteredPixels, "sampled", spied)
+    objective = small_settings().objective.model_dump() | {"codebook_pixels": 20_000, "generations": 1}
+    settings = small_settings(objective=objective, checkpoint_seconds=1e-3, steps=2)
+    list(train(volume, tmp_path / "run", settings))
+    codebook, *on_the_way, classes = drawn
+    inside = 32 * 32  # windows are 48 px wide, of which 8 px along the rim are left out
+    assert set(codebook) == {inside}
+    assert sum(codebook) >= 20_000 > sum(codebook) - 4 * inside
+    assert on_the_way
+    assert all(set(quick) == {inside} for quick in on_the_way)
+    assert set(classes) == {256}
+    assert 10_000 <= sum(classes) < 10_000 + 4 * 256
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_what_was_learned_is_safe_while_its_classes_are_fitted(
+    volume: Volume, settings: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed: bool
+) -> None:
+    """A window that is closed, or a scheduler, may end the process in the midst of that."""
+    fit, run = Readout.fit, tmp_path / "run"
+    steps: list[int] = []
+    heads: list[torch.Tensor] = []
+
+    def kept() -> torch.Tensor:
+        checkpoint = RunFolder.open(run).latest()
+        steps.append(load_state(checkpoint)["step"])
+        return load_weights(checkpoint)["average.head.weight"]
+
+    def spied(self: Readout, step: int, *, quick: bool) -> Generator[Event]:
+        heads.append(kept())
+        yield from fit(self, step, quick=quick)
+
+    monkeypatch.setattr(Readout, "fit", spied)
+    job = train(volume, run, settings)
+    if closed:
+        next(event for event in job if isinstance(event, Step) and event.index == 4)
+        job.close()
+    else:
+        list(job)
+    heads.append(kept())
+    assert steps == ([4, 4] if closed else [6, 6])
+    before, after = heads
+    assert not torch.equal(before, after)
 
 
 def test_long_trainings_are_saved_too(

@@ -36,7 +36,7 @@ RIM = 8
 _PARTS = 4
 """In how many parts a batch is looked at when a codebook is fitted."""
 
-_PIXELS_A_WINDOW = 2048
+PIXELS_A_WINDOW = 2048
 """Pixels of a window that a codebook is fitted to; neighbours say little that is new."""
 
 
@@ -56,10 +56,10 @@ class Sampled:
     taken: list[Array]
 
     @classmethod
-    def drawn(cls, images: Tensor, rng: np.random.Generator) -> Sampled:
-        """Draw pixels of windows (B, C, Y, X)."""
+    def drawn(cls, images: Tensor, rng: np.random.Generator, most: int) -> Sampled:
+        """Draw pixels of windows (B, C, Y, X), of each at most so many."""
         count = (images.shape[-2] - 2 * RIM) * (images.shape[-1] - 2 * RIM)
-        size = min(_PIXELS_A_WINDOW, count)
+        size = min(most, count)
         return cls(images, [rng.choice(count, size, replace=False) for _ in images])
 
     def of(self, maps: Tensor) -> list[Array]:
@@ -143,6 +143,7 @@ class ClusteredPixels:
         seed: int,
         wanted: int,
         read: Read,
+        a_window: int = PIXELS_A_WINDOW,
     ) -> Generator[Event, None, tuple[Array, Array, list[Sampled]]]:
         """Yield beats; return what is clustered (N, D), what was read there (N, D'), and where that was.
 
@@ -156,6 +157,8 @@ class ClusteredPixels:
             N, pixels.
         read : callable
             What else is read at the same pixels.
+        a_window : int, optional
+            Pixels of a window, at most.
         """
         networks = self._networks
         rng = np.random.default_rng((seed, 3))
@@ -176,7 +179,8 @@ class ClusteredPixels:
                 features = yield from self.features(stack, teacher)
                 with torch.no_grad(), networks.device.autocast():
                     values = read(networks.device.to_device(stack), rng, generator).float()
-                sampled.append(Sampled.drawn(own_slices(stack, networks.encoder.slices // 2), rng))
+                images = own_slices(stack, networks.encoder.slices // 2)
+                sampled.append(Sampled.drawn(images, rng, a_window))
                 for pixels in sampled[-1].of(torch.cat([features, values], dim=1)):  # (P, D + D')
                     targets.append(pixels[:, : features.shape[1]])
                     found.append(pixels[:, features.shape[1] :])

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from napari_dense_ssl.core.beating import beating
 from napari_dense_ssl.core.events import Beat, Event
-from napari_dense_ssl.engine.clustered_pixels import Array, ClusteredPixels, Sampled
+from napari_dense_ssl.engine.clustered_pixels import PIXELS_A_WINDOW, Array, ClusteredPixels, Sampled
 from napari_dense_ssl.engine.networks import Networks
 from napari_dense_ssl.engine.pretext import objective_of
 from napari_dense_ssl.engine.settings import TrainSettings
@@ -28,6 +28,9 @@ from napari_dense_ssl.sampling.views import own_slices
 
 _FINAL, _QUICK = 2, 8
 """Classes are read with a fit to codebook_pixels divided by this, before a save and before a live map."""
+
+_FINAL_PIXELS_A_WINDOW = 256
+"""Before a save. Of fewer windows classes are a matter of luck where images differ (docs/learning-log.md)."""
 
 _SURROUNDINGS = 8.0
 """Pixels; where slices are told one by one."""
@@ -81,7 +84,9 @@ class Readout:
         seed = self._settings.seed + 1_000_003 * (step + 1)
         wanted = self._objective.codebook_pixels // (_QUICK if quick else _FINAL)
         teacher = self._networks.averaged_encoder
-        samples, read, sampled = yield from self._pixels.sampled(teacher, seed, wanted, self._read_clean)
+        samples, read, sampled = yield from self._pixels.sampled(
+            teacher, seed, wanted, self._read_clean, PIXELS_A_WINDOW if quick else _FINAL_PIXELS_A_WINDOW
+        )
         groups = self._pixels.groups(True, samples.shape[1])
         head = self._networks.encoder.head
         with torch.no_grad():

@@ -218,7 +218,7 @@ class _Training:
                     self._log(event, log)
             events.close()
             if self._unsaved:
-                for event in self._settled_save():  # who closes the job waits for this: seconds
+                for event in self._settled_save():  # who closes the job waits for this, up to a minute
                     self._log(event, log)
             raise
         finally:
@@ -334,7 +334,14 @@ class _Training:
                 yield event
 
     def _settled_save(self, *, quick: bool = False) -> Generator[Event]:
-        """Save, with classes to read: on the way (quick) fitted to fewer pixels, as for a live map."""
+        """Save, with classes to read: on the way (quick) fitted to fewer pixels, as for a live map.
+
+        Fitting them to all pixels takes up to a minute, in which a window that is closed or a scheduler's
+        time limit may end the process: what was learned is saved before, and its classes replace it.
+        """
+        if not quick and self._budget.done > max(self._saved_step, 0):
+            self._save()
+            self._saved_quickly = True
         yield from self._pretext.settle(self._budget.done, quick=quick)
         saved = self._save()
         self._saved_quickly = quick

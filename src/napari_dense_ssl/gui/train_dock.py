@@ -297,7 +297,7 @@ class TrainDock(Dock):
         """Save a checkpoint and end."""
         if self.job is not None and self.busy:
             self.job.stop()
-            self.view.say("Saving a checkpoint …")
+            self.view.say("Saving a checkpoint, then fitting its classes: up to a minute …")
             self.update_buttons()
 
     def _happened(self, event: Event) -> None:
