@@ -39,7 +39,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "default": {},
     "wide": {"widths": (64, 128, 256), "features": 128},
 }
-
+MARKERS = {"small": "s", "default": "o", "wide": "^"}
 
 TOLD = ("surroundings", "surroundings_after", "filter_votes", "pixel_votes")
 """Settings of the objective that change how classes are told, and nothing that is learned."""
@@ -65,6 +65,8 @@ def network_of(row: dict[str, str]) -> str | None:
     for part in ("objective", "optimiser", "sampler"):
         if any(settings[part][name] != value for name, value in default[part].items() if name not in TOLD):
             return None
+    if any(settings[name] != default[name] for name in ("classes", "context")):
+        return None
     for name, update in NETWORKS.items():
         wanted = default["encoder"] | json.loads(json.dumps(update))
         if settings["encoder"] == wanted:
@@ -88,7 +90,7 @@ def draw(path: Path, case: Case, log: RunsLog) -> None:
         medians = [median(runs[network][n]) for n in steps]
         (line,) = axis.plot(steps, medians, "-", label=f"{network} network, median")
         points = [(n, score) for n in steps for score in runs[network][n]]
-        axis.plot(*zip(*points, strict=True), "o", color=line.get_color())
+        axis.plot(*zip(*points, strict=True), MARKERS[network], color=line.get_color(), alpha=0.8)
     filters = [
         float(row["mi_frac"])
         for row in log.rows

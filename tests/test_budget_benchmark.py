@@ -39,5 +39,7 @@ def test_runs_are_told_apart_by_their_network_and_drawn(budget, tmp_path: Path) 
     )
     row = again.append({"settings": other.model_dump(mode="json")})
     assert budget.network_of(row) is None
+    more = settings.model_copy(update={"classes": 100})  # more classes say more of anything
+    assert budget.network_of({"settings": str(more.model_dump(mode="json"))}) is None
     budget.draw(tmp_path / "budget.png", case, again)
     assert (tmp_path / "budget.png").stat().st_size > 5000
