@@ -223,7 +223,7 @@ class _Training:
             raise
         finally:
             events.close()
-            if self._budget.done > max(self._saved_step, 0):
+            if self._ahead:
                 self._log(self._save(), log)
 
     def _log(self, event: Event, log: TextIO | None) -> None:
@@ -339,7 +339,7 @@ class _Training:
         Fitting them to all pixels takes up to a minute, in which a window that is closed or a scheduler's
         time limit may end the process: what was learned is saved before, and its classes replace it.
         """
-        if not quick and self._budget.done > max(self._saved_step, 0):
+        if not quick and self._ahead:
             self._save()
             self._saved_quickly = True
         yield from self._pretext.settle(self._budget.done, quick=quick)
@@ -348,9 +348,14 @@ class _Training:
         yield saved
 
     @property
+    def _ahead(self) -> bool:
+        """Whether steps were done since the last save."""
+        return self._budget.done > max(self._saved_step, 0)
+
+    @property
     def _unsaved(self) -> bool:
         """Whether steps were done since the last save, or its classes were fitted to few pixels."""
-        return self._budget.done > max(self._saved_step, 0) or self._saved_quickly
+        return self._ahead or self._saved_quickly
 
     def _save(self) -> Saved:
         networks, step, seconds = self._networks, self._budget.done, self._budget.seconds
