@@ -318,16 +318,28 @@ def test_classes_are_told_by_what_surrounds_a_pixel_too(
 def test_classes_are_told_by_many_windows_at_the_end(
     volume: Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Few windows are few images: of those, classes are a matter of luck where images differ."""
-    drawn: list[list[int]] = []
-    sampled = ClusteredPixels.sampled
+    """Few windows are few images: of those, classes are a matter of luck where images differ.
 
-    def spied(self: ClusteredPixels, *args: Any) -> Generator[Event, None, Any]:
-        found = yield from sampled(self, *args)
+    Each is seen in two views in place of the eight of targets and live maps.
+    """
+    drawn: list[list[int]] = []
+    seen: list[set[int | None]] = []
+    sampled, features = ClusteredPixels.sampled, ClusteredPixels.features
+
+    def spied(self: ClusteredPixels, *args: Any, **options: Any) -> Generator[Event, None, Any]:
+        seen.append(set())
+        found = yield from sampled(self, *args, **options)
         drawn.append([len(taken) for part in found[2] for taken in part.taken])
         return found
 
+    def seen_in(
+        self: ClusteredPixels, stack: torch.Tensor, teacher: object, views: int | None = None
+    ) -> Generator[Event, None, Any]:
+        seen[-1].add(views)
+        return features(self, stack, teacher, views)
+
     monkeypatch.setattr(ClusteredPixels, "sampled", spied)
+    monkeypatch.setattr(ClusteredPixels, "features", seen_in)
     objective = small_settings().objective.model_dump() | {"codebook_pixels": 20_000, "generations": 1}
     settings = small_settings(objective=objective, checkpoint_seconds=1e-3, steps=2)
     list(train(volume, tmp_path / "run", settings))
@@ -339,6 +351,8 @@ def test_classes_are_told_by_many_windows_at_the_end(
     assert all(set(quick) == {inside} for quick in on_the_way)
     assert set(classes) == {256}
     assert 10_000 <= sum(classes) < 10_000 + 4 * 256
+    assert [*seen[:1], *seen[-1:]] == [{None}, {2}]
+    assert all(views == {None} for views in seen[1:-1])
 
 
 @pytest.mark.parametrize("closed", [False, True])

@@ -84,7 +84,9 @@ class ClusteredPixels:
         self._settings, self._networks, self._sampler = settings, networks, sampler
         self._objective = objective_of(settings, MaskedClustersSettings)
 
-    def features(self, stack: Tensor, teacher: DenseEncoder | None) -> Generator[Event, None, Tensor]:
+    def features(
+        self, stack: Tensor, teacher: DenseEncoder | None, views: int | None = None
+    ) -> Generator[Event, None, Tensor]:
         """Yield beats; return what is clustered: what a teacher has learned, if there is one, and filters.
 
         Parameters
@@ -92,6 +94,9 @@ class ClusteredPixels:
         stack : Tensor, shape (B, N, Y, X)
             Clean slices with their neighbours, on the host.
         teacher : DenseEncoder or None
+        views : {1, 2, 4, 8}, optional
+            Over how many symmetries of the images what was learned is averaged; ``objective.teacher_views``
+            by default.
 
         Returns
         -------
@@ -116,8 +121,8 @@ class ClusteredPixels:
             own_slices(stack, slices // 2), (0, -width % multiple, 0, -height % multiple), "reflect"
         )
         total: Tensor | None = None
-        views = Symmetry.all()[:: 8 // self._objective.teacher_views]
-        for symmetry in views:
+        symmetries = Symmetry.all()[:: 8 // (views or self._objective.teacher_views)]
+        for symmetry in symmetries:
             with torch.no_grad(), networks.device.autocast():
                 image = turned(clean, symmetry).contiguous(memory_format=torch.channels_last)
                 # The pyramid rather than the last features, which are bent to the codes before.
@@ -125,7 +130,7 @@ class ClusteredPixels:
             total = pyramid if total is None else total + pyramid
             yield Beat()
         assert total is not None  # there is one view at least
-        mean = F.interpolate(total / len(views), scale_factor=2, mode="bilinear", align_corners=False)
+        mean = F.interpolate(total / len(symmetries), scale_factor=2, mode="bilinear", align_corners=False)
         return torch.cat([mean[..., :height, :width], *groups], dim=1)
 
     def _pretrained(self, images: Tensor) -> Tensor:
@@ -144,6 +149,7 @@ class ClusteredPixels:
         wanted: int,
         read: Read,
         a_window: int = PIXELS_A_WINDOW,
+        views: int | None = None,
     ) -> Generator[Event, None, tuple[Array, Array, list[Sampled]]]:
         """Yield beats; return what is clustered (N, D), what was read there (N, D'), and where that was.
 
@@ -159,6 +165,8 @@ class ClusteredPixels:
             What else is read at the same pixels.
         a_window : int, optional
             Pixels of a window, at most.
+        views : {1, 2, 4, 8}, optional
+            As for :meth:`features`.
         """
         networks = self._networks
         rng = np.random.default_rng((seed, 3))
@@ -176,7 +184,7 @@ class ClusteredPixels:
             )
             while sum(len(pixels) for pixels in targets) < wanted:
                 stack = torch.from_numpy(next(parts))
-                features = yield from self.features(stack, teacher)
+                features = yield from self.features(stack, teacher, views)
                 with torch.no_grad(), networks.device.autocast():
                     values = read(networks.device.to_device(stack), rng, generator).float()
                 images = own_slices(stack, networks.encoder.slices // 2)

@@ -32,6 +32,9 @@ _FINAL, _QUICK = 2, 8
 _FINAL_PIXELS_A_WINDOW = 256
 """Before a save. Of fewer windows classes are a matter of luck where images differ (docs/learning-log.md)."""
 
+_FINAL_VIEWS = 2
+"""Before a save: of one window. More ask the head, which sees one, for what it cannot see, and cost more."""
+
 _SURROUNDINGS = 8.0
 """Pixels; where slices are told one by one."""
 
@@ -85,7 +88,12 @@ class Readout:
         wanted = self._objective.codebook_pixels // (_QUICK if quick else _FINAL)
         teacher = self._networks.averaged_encoder
         samples, read, sampled = yield from self._pixels.sampled(
-            teacher, seed, wanted, self._read_clean, PIXELS_A_WINDOW if quick else _FINAL_PIXELS_A_WINDOW
+            teacher,
+            seed,
+            wanted,
+            self._read_clean,
+            a_window=PIXELS_A_WINDOW if quick else _FINAL_PIXELS_A_WINDOW,
+            views=None if quick else _FINAL_VIEWS,
         )
         groups = self._pixels.groups(True, samples.shape[1])
         head = self._networks.encoder.head
