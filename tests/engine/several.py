@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from tests.engine.conftest import made_volume, small_settings
@@ -17,6 +19,7 @@ from tests.engine.test_recipes import small
 
 from napari_dense_ssl.core.events import Audited, Finished, Noted, Saved, Step
 from napari_dense_ssl.engine import TrainSettings, train
+from napari_dense_ssl.engine.masked_clusters import MaskedClusters
 from napari_dense_ssl.engine.networks import Networks
 from napari_dense_ssl.objective.iic import information_loss, joint_distribution
 from napari_dense_ssl.objective.sharing import shared
@@ -91,6 +94,30 @@ def short_of_memory(folder: Path) -> None:
     Networks.backward = backward  # type: ignore[method-assign]
 
 
+def planes_of_targets(folder: Path) -> None:
+    """Write how many planes' targets this process computed."""
+    with counted_planes() as planes:
+        seen(folder, "planes", small_settings())
+    (folder / f"planes-of-targets-{RANK}.json").write_text(json.dumps(len(planes)))
+
+
+@contextmanager
+def counted_planes() -> Iterator[list[torch.Size]]:
+    """Note the shape of each plane whose targets are computed within."""
+    planes: list[torch.Size] = []
+    assign = MaskedClusters._assign
+
+    def noting(self: MaskedClusters, features: torch.Tensor) -> Any:
+        planes.append(features.shape[-2:])
+        return assign(self, features)
+
+    MaskedClusters._assign = noting  # type: ignore[method-assign]
+    try:
+        yield planes
+    finally:
+        MaskedClusters._assign = assign  # type: ignore[method-assign]
+
+
 def shared_information(folder: Path) -> None:
     """Write the information of views that two processes share, and the gradient of this one's pixels.
 
@@ -122,6 +149,7 @@ def main(folder: Path) -> None:
     seen(folder, "from-one", small_settings(), resume=True)
     seen(folder, "to-one", small_settings(), close_at=3)
     short_of_memory(folder)
+    planes_of_targets(folder)
     shared_information(folder)
 
 

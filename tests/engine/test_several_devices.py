@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from tests.engine.conftest import made_volume, small_settings
-from tests.engine.several import CASES, views
+from tests.engine.several import CASES, counted_planes, views
 from tests.engine.test_train import weights_of
 
 from napari_dense_ssl.core.errors import EndedElsewhereError, ProcessesError, SettingsError
@@ -65,7 +65,7 @@ def alone(out: Path, settings: TrainSettings, *, close_at: int | None = None, **
     return steps
 
 
-def written(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def written(folder: Path, name: str) -> tuple[Any, Any]:
     """Return what either process saw."""
     first, second = (json.loads((folder / f"{name}-{rank}.json").read_text()) for rank in (0, 1))
     return first, second
@@ -160,6 +160,15 @@ def test_where_one_process_is_short_of_memory_all_take_less_at_a_time(folder: Pa
         assert "going on with 1 crops at a time" in note
     assert first["steps"] == second["steps"]
     assert load_state(RunFolder.open(folder / "memory").latest())["splits"] == 2
+
+
+def test_each_plane_of_targets_is_computed_by_one_process(folder: Path, tmp_path: Path) -> None:
+    """They cost a good part of a step: computed by all, more devices would not make them less."""
+    with counted_planes() as planes:
+        alone(tmp_path / "run", small_settings())
+    first, second = written(folder, "planes-of-targets")
+    assert first + second == len(planes)
+    assert min(first, second) >= len(planes) // 4
 
 
 def test_the_first_process_alone_writes_the_run_folder(folder: Path) -> None:

@@ -113,15 +113,23 @@ class MaskedClusters:
         return (fraction - start) / (stop - start)
 
     def ready(self, batch: CropBatch, sampler: CropSampler) -> Iterator[Event]:
-        """Compute the targets of a batch, for whole planes of its blocks, which later batches use too."""
+        """Compute the targets of a batch, for whole planes of its blocks, which later batches use too.
+
+        Processes that train together compute a share of the planes each, and all get all.
+        """
         for key in [key for key in self._codes if key[0] < batch.oldest]:
             del self._codes[key]
-        for block, box in zip(batch.blocks, batch.boxes, strict=True):
-            key = (block.index, box.start[0])
-            if key not in self._codes:
-                stack = torch.from_numpy(sampler.plane(block, box.start[0]))[None]
-                features = yield from self._pixels.features(stack, self._teacher)
-                self._codes[key] = self._assign(features)
+        wanted = {(block.index, z): block for block, z in batch.slices}
+        missing = [key for key in wanted if key not in self._codes]
+        if not missing:
+            return
+        own = {}
+        for key in missing[self._networks.rank :: self._networks.world]:
+            stack = torch.from_numpy(sampler.plane(wanted[key], key[1]))[None]
+            features = yield from self._pixels.features(stack, self._teacher)
+            own[key] = self._assign(features)
+        for found in self._networks.processes.exchanged(own):
+            self._codes |= found
 
     def losses(self, batch: CropBatch, step: int, part: slice) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss to be minimised and its terms, for a part of a batch that is :meth:`ready`.

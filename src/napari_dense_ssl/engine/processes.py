@@ -209,6 +209,14 @@ class Processes:
         distributed.all_reduce(numbers, distributed.ReduceOp.MAX, group=self._control)
         return numbers.tolist()
 
+    def exchanged(self, own: Result) -> list[Result]:
+        """Return what each process has, in their order; all wait for all. For what has a megabyte or so."""
+        if self.world == 1:
+            return [own]
+        all_of: list[Any] = [None] * self.world
+        distributed.all_gather_object(all_of, own, group=self._control)
+        return all_of
+
     @contextmanager
     def told_of_the_end(self, run: os.PathLike[str]) -> Iterator[None]:
         """Turn what a collective says of a process that is gone into a sentence.

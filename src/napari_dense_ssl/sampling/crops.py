@@ -60,6 +60,8 @@ class CropBatch:
         Blocks of lower numbers will not be drawn from any more.
     shared : (Portion, Places) or None
         Where several processes share the batch: which of its crops these are, and all views of it.
+    slices : tuple of (Block, int)
+        Block and middle slice, as in `boxes`, of each crop of the whole batch.
     """
 
     windows: np.ndarray[Any, np.dtype[np.float32]]
@@ -69,6 +71,7 @@ class CropBatch:
     blocks: tuple[Block, ...] = ()
     oldest: int = 0
     shared: tuple[Portion, Places] | None = None
+    slices: tuple[tuple[Block, int], ...] = ()
 
     @property
     def portion(self) -> Portion:
@@ -92,7 +95,7 @@ class CropBatch:
 
     def part(self, part: slice) -> CropBatch:
         """Return some of the crops; of a shared batch, all processes take the same part of theirs."""
-        shared = self.shared
+        shared, all_of = self.shared, part
         if shared is not None:
             portion, places = shared
             all_of = slice(portion.step * part.start, portion.step * part.stop)
@@ -106,6 +109,7 @@ class CropBatch:
             self.blocks[part],
             self.oldest,
             shared,
+            self.slices[all_of],
         )
 
     @property
@@ -227,17 +231,27 @@ class CropSampler:
             tuple(blocks[order[i]] for i in mine),
             self._pool.range(step)[0],
             None if portion.step == 1 else (portion, Places(offsets, symmetries)),
+            tuple(
+                (blocks[n], self._slice(blocks[n], place[0]))
+                for n, place in zip(order[: settings.batch], places, strict=True)
+            ),
         )
+
+    def _slice(self, block: Block, place: float) -> int:
+        """Return the slice at a relative place, in [0, 1), of those of a block that have neighbours."""
+        free = block.voxels.shape[0] - 2 * self._context
+        return block.box.start[0] + self._context + int(place * free)
 
     def _cut(
         self, block: Block, place: np.ndarray[Any, Any]
     ) -> tuple[np.ndarray[Any, np.dtype[np.float32]], Box]:
         """Cut a window at a relative place (each in [0, 1)) out of a block."""
         context, edge = self._context, self._settings.window
-        shape = block.voxels.shape
-        room = (shape[0] - 2 * context, shape[1] - edge + 1, shape[2] - edge + 1)
-        z, y, x = (int(share * free) for share, free in zip(place, room, strict=True))
-        voxels = block.voxels[z : z + 2 * context + 1, y : y + edge, x : x + edge]
         a, b, c = block.box.start
-        box = Box((a + z + context, b + y, c + x), (a + z + context + 1, b + y + edge, c + x + edge))
+        middle = self._slice(block, place[0])
+        room = tuple(size - edge + 1 for size in block.voxels.shape[1:])
+        y, x = (int(share * free) for share, free in zip(place[1:], room, strict=True))
+        low = middle - a - context
+        voxels = block.voxels[low : low + 2 * context + 1, y : y + edge, x : x + edge]
+        box = Box((middle, b + y, c + x), (middle + 1, b + y + edge, c + x + edge))
         return self._intensity.normalise(voxels), box
